@@ -1,0 +1,5 @@
+"""`python -m selector.cli`, the same as `selector`."""
+
+from selector.cli import main
+
+main()

@@ -1,0 +1,164 @@
+"""A run on a terminal: finished trials stay, the one that runs is redrawn."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from selector.cli import wording
+from selector.records import (
+    DataProgress,
+    EpochEnded,
+    Event,
+    RunEnded,
+    RunReady,
+    TrialCounts,
+    TrialEnded,
+    TrialStarted,
+)
+from selector.reporting import figures
+
+_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}
+_BAR = 24  # columns
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the events of a run have told so far."""
+
+    ready: RunReady | None = None
+    data: DataProgress | None = None
+    trial: TrialStarted | None = None
+    trial_began: float = 0.0
+    epoch: EpochEnded | None = None
+    counts: TrialCounts = field(default_factory=TrialCounts)
+    best_score: float | None = None
+    best_trial: int | None = None
+    seconds: list[float] = field(default_factory=list)  # of each trial that ended in this run
+
+    def seconds_left(self, now: float) -> float | None:
+        """The rest of the trials at the median time of a trial; None before the first ended."""
+        if self.ready is None or not self.seconds:
+            return None
+        typical = statistics.median(self.seconds)
+        trials = self.ready.trials - wording.finished(self.counts)
+        spent = min(typical, now - self.trial_began) if self.trial else 0.0
+        return max(0.0, trials * typical - spent)
+
+
+class LiveView:
+    """Draws a run on a terminal; use it as a context around the run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._seen = Seen()
+        self._live = Live(
+            get_renderable=self._draw, console=console, refresh_per_second=5, transient=True
+        )
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event; what has ended is printed above the moving part."""
+        seen = self._seen
+        match event:
+            case DataProgress():
+                seen.data = event if event.done < event.total else None
+            case RunReady():
+                seen.ready, seen.counts = event, event.earlier
+                seen.best_score = event.best_score
+                self._print_header(event)
+            case TrialStarted():
+                seen.trial, seen.epoch, seen.trial_began = event, None, time.monotonic()
+            case EpochEnded():
+                seen.epoch = event
+            case TrialEnded():
+                self._end_trial(event)
+            case RunEnded():
+                seen.trial = seen.epoch = None
+                took = figures.duration(event.seconds)
+                self._print(Text(f"ended   {event.reason}, after {took}", style="dim"))
+
+    def _print_header(self, ready: RunReady) -> None:
+        self._print(Text(wording.study_line(ready), style="bold"))
+        for line in (
+            wording.data_line(ready),
+            wording.store_line(ready),
+            wording.budget_line(ready),
+        ):
+            self._print(Text(line, style="dim"))
+
+    def _end_trial(self, ended: TrialEnded) -> None:
+        seen = self._seen
+        seen.trial = seen.epoch = None
+        seen.counts, seen.best_score = ended.counts, ended.best_score
+        seen.best_trial = ended.best_trial
+        seen.seconds.append(ended.seconds)
+        line = Text(wording.trial_line(ended))
+        line.highlight_words([ended.state], style=_STYLES[ended.state])
+        line.highlight_words(["new best"], style="bold green")
+        self._print(line)
+
+    def _print(self, line: Text) -> None:
+        self._console.print(line, no_wrap=True, overflow="ellipsis")
+
+    def _draw(self) -> RenderableType:
+        seen = self._seen
+        lines: list[RenderableType] = []
+        if seen.trial is not None:
+            lines.append(_trial_text(seen.trial))
+        if seen.data is not None:
+            lines.append(_bar(seen.data.label, seen.data.done, seen.data.total, ""))
+        elif seen.trial is not None:
+            lines.append(self._epochs())
+        if seen.ready is not None:
+            lines.append(self._totals(seen.ready))
+        return Group(*lines)
+
+    def _epochs(self) -> RenderableType:
+        epoch, ready = self._seen.epoch, self._seen.ready
+        if epoch is None:
+            return _bar("  epoch 1", 0, ready.epochs if ready else 1, "")
+        scores = f"{figures.score(epoch.score)}  best of trial {figures.score(epoch.best_score)}"
+        return _bar(f"  epoch {epoch.epoch}/{epoch.epochs}", epoch.epoch, epoch.epochs, scores)
+
+    def _totals(self, ready: RunReady) -> RenderableType:
+        seen, counts = self._seen, self._seen.counts
+        parts = [
+            f"{wording.finished(counts)}/{ready.trials} trials:"
+            f" {counts.complete} complete, {counts.pruned} pruned, {counts.failed} failed"
+        ]
+        if seen.best_score is not None:
+            of = f" (trial {seen.best_trial})" if seen.best_trial is not None else ""
+            parts.append(f"best {figures.score(seen.best_score)}{of}")
+        left = seen.seconds_left(time.monotonic())
+        if left is not None and seen.trial is not None:
+            parts.append(f"about {figures.duration(left)} left")
+        return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
+
+
+def _trial_text(trial: TrialStarted) -> Text:
+    text = f"trial {trial.number:>3}  {figures.safe(trial.backbone)}  "
+    return Text(text + wording.main_params(trial.params), no_wrap=True, overflow="ellipsis")
+
+
+def _bar(label: str, done: int, total: int, after: str) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(
+        Text(figures.safe(label), no_wrap=True),
+        ProgressBar(total=max(1, total), completed=done, width=_BAR),
+        Text(after or f"{done:,}/{total:,}", no_wrap=True, overflow="ellipsis"),
+    )
+    return grid

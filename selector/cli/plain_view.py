@@ -1,0 +1,32 @@
+"""A run on a pipe or in a log file: one line a trial."""
+
+from __future__ import annotations
+
+from selector.cli import wording
+from selector.cli.output import note
+from selector.records import DataProgress, Event, RunEnded, RunReady, TrialEnded
+from selector.reporting import figures
+
+
+class PlainView:
+    """Prints lines that stay; nothing is redrawn."""
+
+    def __call__(self, event: Event) -> None:
+        """Print what the event is worth."""
+        match event:
+            case DataProgress(done=done, total=total, label=label) if done == total:
+                note(f"{label}: {total:,} images")
+            case RunReady():
+                for line in (
+                    wording.study_line(event),
+                    wording.data_line(event),
+                    wording.store_line(event),
+                    wording.budget_line(event),
+                ):
+                    note(line)
+            case TrialEnded():
+                note(wording.trial_line(event))
+            case RunEnded(reason=reason, seconds=seconds):
+                note(f"ended   {reason}, after {figures.duration(seconds)}")
+            case _:
+                pass  # epochs are for those who watch

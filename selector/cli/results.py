@@ -1,0 +1,104 @@
+"""`list`, `show`, `report`: what the store holds, read without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from selector.cli.options import Format, OutputFormat, StoreUrl, StudyName
+from selector.cli.output import colour, data, reading, width
+from selector.errors import InputError
+
+if TYPE_CHECKING:
+    from selector.records import Leaderboard
+    from selector.reporting import Page
+    from selector.store import Store
+
+TrialNumber = Annotated[
+    int | None,
+    typer.Argument(metavar="[TRIAL]", help="A trial's number.", show_default=False),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(help="Rank by another stored metric.", show_default=False),
+]
+Top = Annotated[
+    int | None,
+    typer.Option(min=1, help="Show only the best so many.", show_default=False),
+]
+
+
+def list_studies(output: OutputFormat = "table", store: StoreUrl = None) -> None:
+    """List the studies of the store, with the best score of each."""
+    from selector.reporting import studies_page
+
+    with reading(store) as opened:
+        _print(studies_page(opened.studies()), output)
+
+
+def show(
+    study: StudyName,
+    trial: TrialNumber = None,
+    output: OutputFormat = "table",
+    store: StoreUrl = None,
+) -> None:
+    """Show one study with all its trials and failures, or one trial with its epochs."""
+    with reading(store) as opened:
+        page = _study(opened, study) if trial is None else _trial(opened, study, trial)
+    _print(page, output)
+
+
+def report(
+    study: StudyName,
+    metric: Metric = None,
+    top: Top = None,
+    output: OutputFormat = "table",
+    store: StoreUrl = None,
+) -> None:
+    """Rank the candidates of a study, with intervals and ties."""
+    from selector.reporting.ranking import rank
+
+    with reading(store) as opened:
+        board = rank(opened, study, metric=metric)
+    if top is not None:
+        board = replace(board, candidates=board.candidates[:top])
+    _print(board, output)
+
+
+def _study(store: Store, name: str) -> Page:
+    from selector.reporting import study_page
+
+    study = store.require_study(name)
+    return study_page(study, store.trials(name), runs=store.runs(name), counts=store.counts(name))
+
+
+def _trial(store: Store, name: str, number: int) -> Page:
+    from selector.reporting import trial_page
+
+    study = store.require_study(name)
+    rows = {row.number: row for row in store.trials(name)}
+    if number not in rows:
+        known = f"0 to {max(rows)}" if rows else "none yet"
+        raise InputError(f"Study '{name}' has no trial {number}. Trials: {known}.")
+    return trial_page(
+        study,
+        rows[number],
+        epochs=[epoch for trial, epoch in store.epochs(name) if trial == number],
+        class_scores=store.class_scores(name, number),
+    )
+
+
+def _print(content: Leaderboard | Page, output: Format) -> None:
+    from selector import reporting
+
+    data(reporting.render(content, output, width=width(), color=colour()))
+
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {
+    "list": list_studies,
+    "show": show,
+    "report": report,
+}

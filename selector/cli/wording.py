@@ -1,0 +1,77 @@
+"""What happens during a run, in words: one line an event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from selector.records import RunReady, TrialCounts, TrialEnded
+from selector.reporting import figures
+
+# The parameters that every reader looks for, and what they are called in a narrow line.
+MAIN_PARAMS = {"lr": "lr", "freeze_depth": "freeze", "batch_size": "batch"}
+
+
+def data_line(ready: RunReady) -> str:
+    """The images and classes of the study."""
+    sizes = ", ".join(f"{count:,} {split}" for split, count in ready.counts.items())
+    return f"data    {sizes} images in {ready.classes} classes"
+
+
+def study_line(ready: RunReady) -> str:
+    """What is searched, where it runs."""
+    metric = figures.with_arrow(ready.metric, ready.goal)
+    return f"study   {figures.safe(ready.study)}: {metric}, on {figures.safe(ready.device)}"
+
+
+def store_line(ready: RunReady) -> str:
+    """Where results go."""
+    return f"store   {figures.safe(ready.store)}"
+
+
+def budget_line(ready: RunReady) -> str:
+    """The budget, and what earlier runs have used of it."""
+    line = f"budget  {ready.trials} trials of at most {ready.epochs} epochs"
+    earlier = finished(ready.earlier)
+    if not earlier:
+        return line
+    best = f", best {figures.score(ready.best_score)}" if ready.best_score is not None else ""
+    return f"{line}; {earlier} done before{best}"
+
+
+def trial_line(ended: TrialEnded) -> str:
+    """A finished trial: how it ended, what it reached, and the best so far."""
+    start = f"trial {ended.number:>3}  {ended.state:<8}  {figures.safe(ended.backbone):<24}"
+    if ended.state == "failed":
+        return f"{start}  {figures.safe(ended.failure or 'no reason given')}"
+    at = f"{figures.score(ended.score)} @ {ended.best_epoch}/{ended.epochs}"
+    return f"{start}  {at:<13}  {figures.duration(ended.seconds):>6}{best_part(ended)}"
+
+
+def best_part(ended: TrialEnded) -> str:
+    """The best candidate so far, at the end of a line."""
+    if ended.best_score is None:
+        return ""
+    if ended.best_trial == ended.number:
+        return "  new best"
+    return f"  best {figures.score(ended.best_score)}"
+
+
+def main_params(params: Mapping[str, Any]) -> str:
+    """The parameters that matter most, as `lr 0.001  freeze 3  batch 32`."""
+    named = ((short, params[name]) for name, short in MAIN_PARAMS.items() if name in params)
+    return "  ".join(f"{short} {figures.value(value)}" for short, value in named)
+
+
+def finished(counts: TrialCounts) -> int:
+    """Trials that used up budget."""
+    return counts.complete + counts.pruned + counts.failed
+
+
+def size(number: float) -> str:
+    """Bytes for people, as `1.4 GB`."""
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"

@@ -1,0 +1,9 @@
+"""From a folder, a listing or a built-in source to checked, split and decoded images."""
+
+from selector.data.dataset import Dataset as Dataset
+from selector.data.dataset import inspect as inspect
+from selector.data.image import load_image as load_image
+from selector.data.image import resize as resize
+from selector.data.parallel import Progress as Progress
+from selector.data.pixels import decode as decode
+from selector.data.pixels import decode_split as decode_split

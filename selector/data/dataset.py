@@ -1,0 +1,132 @@
+"""From the study file's data section to samples that are checked, split and fingerprinted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from selector.data import readers
+from selector.data.audit import Verdict, audit
+from selector.data.fingerprint import fingerprint
+from selector.data.limit import subsample
+from selector.data.parallel import Progress
+from selector.data.problems import Problem, lines
+from selector.data.readers.base import ImageSource, Listing
+from selector.data.split import SPLITS, split, split_problems
+from selector.errors import DataError
+from selector.records import DataSummary, Ints, Sample, SplitName, Splits
+
+if TYPE_CHECKING:
+    from selector.spec.schema import DataSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set that has passed the audit. Samples are in order of their ids."""
+
+    samples: tuple[Sample, ...]
+    class_names: tuple[str, ...]  # sorted; a label is a position in it
+    labels: Ints  # (n,)
+    splits: Splits
+    summary: DataSummary
+    images: ImageSource
+    hashes: tuple[str, ...]  # of the content the audit saw
+
+
+def inspect(
+    spec: DataSpec, *, base: Path, cache: Path | None = None, progress: Progress | None = None
+) -> Dataset:
+    """The data set of a study file, read, audited and split.
+
+    Relative paths start at `base`, the folder of the study file. With `cache`, the audit of files
+    that have not changed is remembered there. DataError carries everything that is wrong.
+    """
+    listing = _read(spec, base=base)
+    verdicts = audit(listing, cache=cache, progress=progress)
+    problems = list(listing.problems)
+    if spec.on_bad_image == "skip":
+        listing, verdicts = _without_bad(listing, verdicts)
+    else:
+        problems += _faults(verdicts)
+    problems += split_problems(listing.samples, blamed=listing.blamed)
+    if problems:
+        raise DataError(lines(problems))
+    return _dataset(spec, listing, [verdict.sha256 or "" for verdict in verdicts])
+
+
+def _read(spec: DataSpec, *, base: Path) -> Listing:
+    reader = readers.load(readers.choose(spec, base=base))
+    listing = reader.read(spec, base=base)
+    # Order by id, so that positions are the same wherever the data lies.
+    listing = listing.keep(
+        sorted(range(len(listing.samples)), key=lambda index: listing.samples[index].id)
+    )
+    if spec.limit is None:
+        return listing
+    try:
+        return listing.keep(subsample(listing.samples, spec.limit, seed=spec.split.seed))
+    except DataError as error:
+        raise DataError([*lines(listing.problems), *error.problems]) from error
+
+
+def _faults(verdicts: Sequence[Verdict]) -> list[Problem]:
+    kind = "images that cannot be decoded"
+    faults = [Problem(kind, verdict.fault) for verdict in verdicts if verdict.fault]
+    way_out = Problem("ways out", "To leave out such images: data.on_bad_image: skip.")
+    return [*faults, way_out] if faults else []
+
+
+def _without_bad(
+    listing: Listing, verdicts: Sequence[Verdict]
+) -> tuple[Listing, tuple[Verdict, ...]]:
+    good = [index for index, verdict in enumerate(verdicts) if verdict.fault is None]
+    bad = [listing.samples[index].id for index, verdict in enumerate(verdicts) if verdict.fault]
+    kept = listing.keep(good)
+    kept = Listing(kept.samples, kept.images, kept.problems, (*kept.skipped, *bad), kept.blamed)
+    return kept, tuple(verdicts[index] for index in good)
+
+
+def _dataset(spec: DataSpec, listing: Listing, hashes: Sequence[str]) -> Dataset:
+    samples = listing.samples
+    class_names = tuple(sorted({sample.label for sample in samples}))
+    position = {name: index for index, name in enumerate(class_names)}
+    labels = np.array([position[sample.label] for sample in samples], dtype=np.int64)
+    splits = split(samples, spec.split)
+    summary = DataSummary(
+        fingerprint=fingerprint(samples, hashes),
+        class_names=class_names,
+        counts={name: len(indices(splits, name)) for name in SPLITS},
+        class_counts=_class_counts(labels, splits, class_names),
+        validation_ids=tuple(samples[index].id for index in splits.validation),
+        validation_labels=labels[splits.validation],
+        skipped=listing.skipped,
+    )
+    return Dataset(samples, class_names, labels, splits, summary, listing.images, tuple(hashes))
+
+
+def indices(splits: Splits, name: SplitName) -> Ints:
+    """The positions of one split."""
+    match name:
+        case "train":
+            return splits.train
+        case "validation":
+            return splits.validation
+        case "test":
+            return splits.test
+
+
+def _class_counts(
+    labels: Ints, splits: Splits, class_names: Sequence[str]
+) -> dict[str, dict[SplitName, int]]:
+    counts = {
+        name: np.bincount(labels[indices(splits, name)], minlength=len(class_names))
+        for name in SPLITS
+    }
+    return {
+        class_name: {name: int(counts[name][index]) for name in SPLITS}
+        for index, class_name in enumerate(class_names)
+    }

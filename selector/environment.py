@@ -1,0 +1,89 @@
+"""The machine and the code that a run used: device, git commit, package versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from selector.errors import InputError, UnavailableError
+
+PACKAGES = (
+    "selector-finetune",
+    "torch",
+    "torchvision",
+    "timm",
+    "optuna",
+    "sqlalchemy",
+    "numpy",
+    "pillow",
+    "safetensors",
+)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `auto`, `cpu`, `cuda` or `cuda:N`; UnavailableError when it is absent."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise InputError(f"Unknown device '{name}'. Known: auto, cpu, cuda, cuda:N.")
+    found = torch.cuda.device_count()
+    if kind == "cuda" and int(index or 0) >= found:
+        raise UnavailableError(
+            f"Device '{name}' is not here: {found} CUDA devices found. Use device: auto or cpu."
+        )
+    return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    """The device for people: `cpu, 2 threads` or the GPU's product name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+def describe(device: torch.device, *, base: Path) -> Mapping[str, Any]:
+    """What a run should be able to name later; `base` is the folder whose git commit counts."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+        "cores": os.cpu_count(),
+        "device": device_name(device),
+        "packages": dict(_versions()),
+        "git_commit": _git_commit(base),
+    }
+
+
+def _versions() -> Mapping[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # run from a source tree that is not installed
+    return found
+
+
+def _git_commit(base: Path) -> str | None:
+    """The commit of the folder, with `+` when its tree has changes; None outside git."""
+    try:
+        commit = _git(base, "rev-parse", "HEAD")
+        return f"{commit}+" if _git(base, "status", "--porcelain") else commit
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(base: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=base, capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()

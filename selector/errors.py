@@ -1,0 +1,104 @@
+"""Every error that selector raises on purpose, and the exit code each one means.
+
+SelectorError                    1
+├── InputError                   2   the study file, the data or an argument is wrong
+│   ├── StudyFileError               ... the study file; carries every problem found
+│   ├── DataError                    ... the data; carries every problem found
+│   └── UnknownNameError             ... a name that no menu lists
+├── ConflictError                3   the store holds something that disagrees
+├── UnavailableError             4   store, weights or device cannot be reached
+├── NoCandidateError             5   the budget ended and no trial completed
+├── InterruptedRun             130   stopped by the user (143 for SIGTERM); resumable
+└── TrialFailedError             1   one trial failed, with a cause; never leaves the worker loop
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+_LISTED = 60  # longer menus are not printed whole
+
+
+class SelectorError(Exception):
+    """Root of all errors raised on purpose; the command line prints it as one line."""
+
+    exit_code = 1
+
+
+class InputError(SelectorError):
+    """The user's input is wrong; nothing was created."""
+
+    exit_code = 2
+
+
+class ProblemsError(InputError):
+    """Several input mistakes found in one pass."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class StudyFileError(ProblemsError):
+    """The study file is wrong; each problem reads `file:line:column: key: message`."""
+
+
+class DataError(ProblemsError):
+    """The data cannot be used; each problem names the file or class and the way out."""
+
+
+class UnknownNameError(InputError):
+    """A name that is not on the menu, with the closest known one and the whole list."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, within: str = "") -> None:
+        choices = sorted(known)
+        where = f" in '{within}'" if within else ""
+        hint = did_you_mean(name, choices)
+        listing = f"Known: {', '.join(choices)}"
+        if len(choices) > _LISTED:  # timm alone has over a thousand
+            near = difflib.get_close_matches(name, choices, n=10, cutoff=0.4) or choices[:10]
+            listing = f"Nearest of {len(choices)} known: {', '.join(near)}"
+        super().__init__(f"Unknown {kind} '{name}'{where}.{hint} {listing}.")
+
+
+class ConflictError(SelectorError):
+    """What was asked disagrees with what the store holds; the store is unchanged."""
+
+    exit_code = 3
+
+
+class UnavailableError(SelectorError):
+    """Something outside the program is missing: a store, weights, a device."""
+
+    exit_code = 4
+
+
+class NoCandidateError(SelectorError):
+    """The budget ended without one completed trial."""
+
+    exit_code = 5
+
+
+class InterruptedRun(SelectorError):  # noqa: N818 - an outcome, not a fault
+    """The run was stopped from outside; the same command continues it."""
+
+    exit_code = 130
+
+    def __init__(self, message: str, *, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class TrialFailedError(SelectorError):
+    """One trial cannot go on. `cause` is a short closed word such as `non_finite` or `oom`."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{close[0]}'?" if close else ""

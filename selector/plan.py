@@ -1,0 +1,226 @@
+"""What a study will do and cost, before its first trial: a short measured probe."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from selector import backbones, tasks
+from selector.environment import device_name
+from selector.preflight import Prepared
+from selector.records import DataProgress, Observer, Preprocessing, Recipe, Scalar, SplitName
+from selector.search import startup
+from selector.search.recipe import recipe_of, weights_of
+from selector.spec import StudySpec
+from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, Uniform
+from selector.training import Network, measure_step, prepare_process
+
+DEPTHS = (0, 3, 5)
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What one backbone costs at one freeze depth, measured on noise of the study's size."""
+
+    backbone: str
+    freeze_depth: int
+    batch_size: int
+    image_size: int
+    setup_seconds: float  # once a trial: the network with its weights
+    epoch_seconds: float  # training and validation images of the study, once
+    trained_parameters: int
+    peak_bytes: int | None  # device memory; None where the device does not count it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstTrial:
+    """A trial that is planned before any score is known."""
+
+    origin: str
+    params: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a study will do, and an estimate of its cost without any pruning.
+
+    `combinations` is the size of the search space, None where a parameter is continuous.
+    """
+
+    study: str
+    metric: str
+    device: str
+    counts: Mapping[SplitName, int]
+    classes: int
+    trials: int
+    epochs: int
+    combinations: int | None
+    searched: tuple[str, ...]
+    first_trials: tuple[FirstTrial, ...]
+    probes: tuple[Probe, ...]
+    seconds: float
+    time_limit: float | None
+    checkpoint_bytes: int
+    cache_bytes: int
+    device_bytes: int | None
+
+
+def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
+    """The plan of a study that passed its checks. Trains for a moment, stores nothing."""
+    spec = prepared.spec
+    prepare_process()
+    recipes = _recipes(prepared)
+    probes = []
+    preprocessings = set()
+    for done, recipe in enumerate(recipes, start=1):
+        probe, preprocessing = _measure(recipe, prepared)
+        probes.append(probe)
+        preprocessings.add(preprocessing)
+        observe(DataProgress(done=done, total=len(recipes), label="measuring backbones"))
+    epoch_seconds = statistics.fmean(probe.epoch_seconds for probe in probes)
+    setup_seconds = statistics.fmean(probe.setup_seconds for probe in probes)
+    trained = statistics.fmean(probe.trained_parameters for probe in probes)
+    peaks = [probe.peak_bytes for probe in probes if probe.peak_bytes is not None]
+    return Plan(
+        study=spec.name,
+        metric=spec.metric.name,
+        device=device_name(prepared.device),
+        counts=prepared.dataset.summary.counts,
+        classes=len(prepared.dataset.class_names),
+        trials=spec.budget.trials,
+        epochs=spec.budget.epochs,
+        combinations=_combinations(spec),
+        searched=_searched(spec),
+        first_trials=tuple(
+            FirstTrial(origin=planned.origin, params=planned.params)
+            for planned in startup.plan(spec)
+        ),
+        probes=tuple(probes),
+        seconds=setup_seconds * spec.budget.trials + epoch_seconds * _epochs(spec),
+        time_limit=spec.budget.time,
+        checkpoint_bytes=round(trained * _FLOAT_BYTES * spec.budget.trials),
+        cache_bytes=_decoded_bytes(prepared, preprocessings),
+        device_bytes=max(peaks, default=None),
+    )
+
+
+def _recipes(prepared: Prepared) -> list[Recipe]:
+    """For every backbone its known-good recipe at some freeze depths and each image size.
+
+    On a GPU with the study's largest batch, for what counts there is whether it fits.
+    """
+    spec, recipes = prepared.spec, []
+    for name in spec.backbone_names:
+        space = spec.space_of(name)
+        params = startup.recipe(spec, name)
+        if prepared.device.type == "cuda":
+            params["batch_size"] = _largest(space["batch_size"])
+        sizes = _ends(space["image_size"])
+        for depth, size in product(_depths(space["freeze_depth"]), sizes):
+            chosen = {**params, "freeze_depth": depth, "image_size": size}
+            recipes.append(recipe_of(chosen, spec, epochs=1, device=prepared.device))
+    return recipes
+
+
+def _measure(recipe: Recipe, prepared: Prepared) -> tuple[Probe, Preprocessing]:
+    task = tasks.load(prepared.spec.task)
+    started = time.perf_counter()
+    backbone = backbones.load(
+        recipe.backbone,
+        weights=weights_of(prepared.spec, recipe.backbone, base=prepared.base),
+        image_size=recipe.image_size,
+        seed=recipe.seed,
+    )
+    head = task.head(backbone.feature_dim, len(prepared.dataset.class_names), seed=recipe.seed)
+    network = Network(backbone, head, freeze_depth=recipe.freeze_depth)
+    trained = network.trained_parameter_count()
+    setup_seconds = time.perf_counter() - started
+    cost = measure_step(network, recipe, device=prepared.device, task=task)
+    counts = prepared.dataset.summary.counts
+    probe = Probe(
+        backbone=recipe.backbone,
+        freeze_depth=recipe.freeze_depth,
+        batch_size=recipe.batch_size,
+        image_size=recipe.image_size,
+        setup_seconds=setup_seconds,
+        epoch_seconds=cost.train_seconds_per_image * counts["train"]
+        + cost.evaluation_seconds_per_image * counts["validation"],
+        trained_parameters=trained,
+        peak_bytes=cost.peak_bytes,
+    )
+    return probe, backbone.preprocessing
+
+
+def _epochs(spec: StudySpec) -> int:
+    """Epochs of the whole study when nothing is pruned."""
+    epochs = spec.budget.trials * spec.budget.epochs
+    return min(epochs, spec.budget.total_epochs or epochs)
+
+
+def _decoded_bytes(prepared: Prepared, preprocessings: set[Preprocessing]) -> int:
+    counts = prepared.dataset.summary.counts
+    images = counts["train"] + counts["validation"]
+    # Images are kept once for each size and interpolation; mean and std come later.
+    kinds = {(each.size, each.interpolation) for each in preprocessings}
+    return sum(images * size * size * 3 for size, _ in kinds)
+
+
+def _searched(spec: StudySpec) -> tuple[str, ...]:
+    """The parameters that are not fixed, the backbone first."""
+    several = ("backbone",) if len(spec.backbone_names) > 1 else ()
+    names: dict[str, None] = {}
+    for backbone in spec.backbone_names:
+        for name, domain in spec.space_of(backbone).items():
+            if not isinstance(domain, Fixed):
+                names[name] = None
+    return (*several, *names)
+
+
+def _combinations(spec: StudySpec) -> int | None:
+    """How many different trials there are, or None for infinitely many."""
+    total = 0
+    for backbone in spec.backbone_names:
+        sizes = [_count(domain) for domain in spec.space_of(backbone).values()]
+        if any(size is None for size in sizes):
+            return None
+        total += math.prod(size for size in sizes if size is not None)
+    return total
+
+
+def _count(domain: AnyDomain) -> int | None:
+    match domain:
+        case Fixed():
+            return 1
+        case Choice(values):
+            return len(values)
+        case IntRange(low, high, step):
+            return (high - low) // step + 1
+        case Uniform(low, high, step) if step is not None:
+            return round((high - low) / step) + 1
+        case _:
+            return None
+
+
+def _ends(domain: AnyDomain) -> Sequence[Scalar]:
+    match domain:
+        case Fixed(value):
+            return (value,)
+        case Choice(values):
+            return (min(values, key=float), max(values, key=float))
+        case _:
+            return (domain.low, domain.high)
+
+
+def _largest(domain: AnyDomain) -> Scalar:
+    return _ends(domain)[-1]
+
+
+def _depths(domain: AnyDomain) -> Sequence[int]:
+    """The probed freeze depths that the domain allows, or its own ends."""
+    low, high = (int(value) for value in (_ends(domain)[0], _ends(domain)[-1]))
+    return [depth for depth in DEPTHS if low <= depth <= high] or sorted({low, high})

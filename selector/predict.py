@@ -1,0 +1,118 @@
+"""Labels and probabilities of images, from a stored candidate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from selector import backbones, data, tasks
+from selector.errors import ConflictError, InputError
+from selector.records import Floats, Prediction, Preprocessing, TrialRow
+from selector.selection.best import best_candidate
+from selector.store import Store
+from selector.tasks import Task
+from selector.training import Network, load_checkpoint, predict_log_probabilities
+from selector.training.precision import Precision
+
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """A trained network with all that turns image files into labels."""
+
+    network: Network
+    preprocessing: Preprocessing
+    class_names: tuple[str, ...]
+    task: Task
+    device: torch.device
+    precision: Precision
+
+    def predict(self, paths: Sequence[Path]) -> Iterator[Prediction]:
+        """One prediction an image, in order; DataError for a file that is no readable image."""
+        for start in range(0, len(paths), BATCH):
+            chunk = paths[start : start + BATCH]
+            pixels = np.stack([data.resize(data.load_image(p), self.preprocessing) for p in chunk])
+            for path, row in zip(chunk, np.exp(self.log_probabilities(pixels)), strict=True):
+                named = dict(zip(self.class_names, (float(p) for p in row), strict=True))
+                yield Prediction(str(path), self.class_names[int(row.argmax())], named)
+
+    def log_probabilities(self, pixels: Any) -> Floats:
+        """(n, n_classes) float32 for uint8 images (n, height, width, 3)."""
+        return predict_log_probabilities(
+            self.network,
+            pixels,
+            self.preprocessing,
+            task=self.task,
+            device=self.device,
+            precision=self.precision,
+        )
+
+
+def load_predictor(
+    checkpoint: Path, *, device: torch.device, sha256: str | None = None
+) -> Predictor:
+    """The candidate in a checkpoint file, ready to predict.
+
+    Raises ConflictError when the backbone's own weights are not those it was trained on.
+    """
+    loaded = load_checkpoint(checkpoint, sha256=sha256)
+    metadata = loaded.metadata
+    preprocessing = _preprocessing(metadata["preprocessing"])
+    class_names = tuple(json.loads(metadata["class_names"]))
+    backbone = backbones.load(
+        metadata["backbone"],
+        weights=metadata["weights"],
+        image_size=preprocessing.size,
+        seed=int(metadata["weights_seed"]),
+    )
+    if backbone.weights_id != metadata["weights_id"]:
+        raise ConflictError(
+            f"{checkpoint}: trained on weights {metadata['weights_id']} of {backbone.name}, but "
+            f"{backbone.weights_id} is what is installed now. Restore those weights."
+        )
+    task = tasks.load(metadata["task"])
+    head = task.head(backbone.feature_dim, len(class_names), seed=0)
+    network = Network(backbone, head, freeze_depth=int(metadata["freeze_depth"]))
+    network.load_trained_state(loaded.tensors)
+    return Predictor(
+        network.place(device).eval(),
+        preprocessing,
+        class_names,
+        task,
+        device,
+        # Reduced precision is a property of the device it was trained on.
+        metadata["precision"] if device.type == "cuda" else "fp32",  # type: ignore[arg-type]
+    )
+
+
+def candidate_of(store: Store, study: str, *, trial: int | None = None) -> TrialRow:
+    """The best candidate of a study, or the given trial; InputError when there is none."""
+    found = store.require_study(study)
+    complete = [row for row in store.trials(study) if row.state == "complete"]
+    if trial is not None:
+        chosen = next((row for row in complete if row.number == trial), None)
+        if chosen is None:
+            numbers = ", ".join(str(row.number) for row in complete) or "none"
+            raise InputError(f"Study '{study}' has no candidate {trial}. Candidates: {numbers}.")
+        return chosen
+    best = best_candidate(complete, goal=found.goal)
+    if best is None:
+        raise InputError(f"Study '{study}' has no completed trial yet, so nothing can predict.")
+    return best
+
+
+def _preprocessing(text: str) -> Preprocessing:
+    fields = json.loads(text)
+    return Preprocessing(
+        size=fields["size"],
+        interpolation=fields["interpolation"],
+        mean=tuple(fields["mean"]),
+        std=tuple(fields["std"]),
+    )

@@ -1,0 +1,99 @@
+"""Everything that can be wrong is found here, in one pass, before a trial is created."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from selector import data, search, tasks
+from selector.environment import choose_device
+from selector.errors import (
+    InputError,
+    ProblemsError,
+    SelectorError,
+    UnavailableError,
+    did_you_mean,
+)
+from selector.records import DataProgress, Observer
+from selector.settings import load_settings
+from selector.spec import StudySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A study whose every part was built once: study file, data, device."""
+
+    spec: StudySpec
+    dataset: data.Dataset
+    device: torch.device
+    base: Path
+
+
+def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
+    """Check the data and every part of the study; `base` is the folder of the study file.
+
+    Raises ProblemsError with all mistakes, or UnavailableError when nothing but weights, packages
+    or the device is missing.
+    """
+    problems: list[SelectorError] = []
+
+    def attempt(part: Callable[[], object]) -> object:
+        try:
+            return part()
+        except SelectorError as problem:
+            problems.append(problem)
+            return None
+
+    attempt(lambda: tasks.load(spec.task))
+    attempt(lambda: search.check(spec, base=base))
+    device = attempt(lambda: choose_device(spec.device))
+    dataset = attempt(lambda: _inspect(spec, base=base, observe=observe))
+    if isinstance(dataset, data.Dataset):
+        attempt(lambda: check_classes(spec, dataset.class_names))
+    if problems:
+        raise _together(problems)
+    assert isinstance(dataset, data.Dataset) and isinstance(device, torch.device)
+    return Prepared(spec, dataset, device, base)
+
+
+def check_classes(spec: StudySpec, class_names: tuple[str, ...]) -> None:
+    """Raise InputError when the metric does not fit the classes found in the data."""
+    name, positive = spec.metric.name, spec.metric.positive_class
+    if positive is not None and positive not in class_names:
+        raise InputError(
+            f"metric.positive_class '{positive}' is no class of the data."
+            f"{did_you_mean(positive, class_names)} Classes: {', '.join(class_names)}."
+        )
+    if not name.endswith("_binary"):
+        return
+    if len(class_names) != 2:
+        raise InputError(
+            f"metric '{name}' is for two classes, the data has {len(class_names)}. "
+            f"Use {name.removesuffix('_binary')}_macro."
+        )
+    if positive is None:
+        raise InputError(
+            f"metric '{name}' needs metric.positive_class. Classes: {', '.join(class_names)}."
+        )
+
+
+def _inspect(spec: StudySpec, *, base: Path, observe: Observer) -> data.Dataset:
+    return data.inspect(
+        spec.data,
+        base=base,
+        cache=load_settings().cache,
+        progress=lambda done, total, label: observe(
+            DataProgress(done=done, total=total, label=label)
+        ),
+    )
+
+
+def _together(problems: list[SelectorError]) -> SelectorError:
+    """One error with every problem; exit 4 only where the input itself is right."""
+    lines = [str(problem) for problem in problems]
+    if all(isinstance(problem, UnavailableError) for problem in problems):
+        return UnavailableError("\n".join(lines))
+    return ProblemsError(lines)

@@ -1,0 +1,43 @@
+"""The search: Optuna proposes, workers train, the store remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selector import backbones
+from selector.errors import ProblemsError, SelectorError, UnavailableError
+from selector.search import pruners, samplers
+from selector.search.recipe import weights_of
+from selector.spec import StudySpec
+
+
+def check(spec: StudySpec, *, base: Path) -> None:
+    """Build every part of a study once, before a trial is spent.
+
+    Raises one ProblemsError (exit 2) that lists all mistakes, or UnavailableError (exit 4) when
+    only weights or packages are missing.
+    """
+    problems: list[SelectorError] = []
+    for part in (_check_sampler, _check_pruner):
+        try:
+            part(spec)
+        except SelectorError as problem:
+            problems.append(problem)
+    for name in spec.backbone_names:
+        try:
+            backbones.check(name, weights=weights_of(spec, name, base=base))
+        except SelectorError as problem:
+            problems.append(problem)
+    if not problems:
+        return
+    kind = UnavailableError if all(isinstance(p, UnavailableError) for p in problems) else None
+    lines = [str(problem) for problem in problems]
+    raise kind("\n".join(lines)) if kind else ProblemsError(lines)
+
+
+def _check_sampler(spec: StudySpec) -> None:
+    samplers.load(spec.sampler.name).check(spec, spec.sampler.options)
+
+
+def _check_pruner(spec: StudySpec) -> None:
+    pruners.load(spec.pruner.name).build(spec, spec.pruner.options)

@@ -1,0 +1,70 @@
+"""When a study ends: one pure function over its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selector.records import Goal, TrialRow
+from selector.spec.schema import BudgetSpec
+
+FINISHED = ("complete", "pruned", "failed")
+
+
+def stop_reason(
+    budget: BudgetSpec, trials: Sequence[TrialRow], *, goal: Goal, seconds: float, limit: int | None
+) -> str | None:
+    """Why no further trial is to start, or None.
+
+    `trials` are those that finished or run, `seconds` the wall time of the study so far, `limit`
+    the number of trials after which the sampler has nothing new to propose.
+    """
+    done = [t for t in trials if t.state in FINISHED]
+    taken = len(done) + sum(t.state == "running" for t in trials)
+    allowed = budget.trials if limit is None else min(budget.trials, limit)
+    if taken >= allowed:
+        return f"{allowed} trials" if allowed == budget.trials else f"all {allowed} grid cells"
+    if budget.time is not None and seconds >= budget.time:
+        return "time"
+    if budget.total_epochs is not None and sum(t.epochs for t in done) >= budget.total_epochs:
+        return f"{budget.total_epochs} epochs in total"
+    if failed_in_a_row(done) >= budget.failures:
+        return f"{budget.failures} failures in a row"
+    if budget.target is not None and _reached(done, budget.target, goal=goal):
+        return f"target {budget.target:g} reached"
+    if budget.patience is not None and _stale(done, goal=goal) >= budget.patience:
+        return f"{budget.patience} trials without a better score"
+    return None
+
+
+def epochs_left(budget: BudgetSpec, trials: Sequence[TrialRow]) -> int:
+    """Epochs the next trial may run, at least 1."""
+    if budget.total_epochs is None:
+        return budget.epochs
+    used = sum(t.epochs for t in trials if t.state in FINISHED)
+    return max(1, min(budget.epochs, budget.total_epochs - used))
+
+
+def failed_in_a_row(done: Sequence[TrialRow]) -> int:
+    """How many of the last trials failed, one after the other."""
+    count = 0
+    for trial in sorted(done, key=lambda t: t.number, reverse=True):
+        if trial.state != "failed":
+            break
+        count += 1
+    return count
+
+
+def _reached(done: Sequence[TrialRow], target: float, *, goal: Goal) -> bool:
+    scores = [t.score for t in done if t.state == "complete" and t.score is not None]
+    return any(s >= target if goal == "maximize" else s <= target for s in scores)
+
+
+def _stale(done: Sequence[TrialRow], *, goal: Goal) -> int:
+    """Finished trials since the best score was set."""
+    sign = 1.0 if goal == "maximize" else -1.0
+    best, since = -float("inf"), 0
+    for trial in sorted(done, key=lambda t: t.number):
+        value = sign * trial.score if trial.score is not None else -float("inf")
+        better = trial.state == "complete" and value > best
+        best, since = (value, 0) if better else (best, since + 1)
+    return since

@@ -1,0 +1,181 @@
+"""Who runs which trial: taken, handed back, and repaired in one place, under one lock.
+
+Optuna commits on its own, so a crash can leave its record and ours apart. Our row is the truth: it
+is written before Optuna is told, and `reconcile`, which runs under the lock before every claim,
+brings Optuna's record in line.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import psutil
+from optuna.trial import FrozenTrial, TrialState
+
+from selector.records import Origin, Scalar, TrialEnd, TrialRow, TrialStart
+from selector.search import budget, samplers, space, startup
+from selector.spec import StudySpec
+from selector.store import Store, study_lock
+
+OWNER = "selector:owner"
+ORIGIN = "selector:origin"
+PLANNED = "selector:planned"
+_OPTUNA_STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A trial that this worker holds, with all its parameters and the epochs it may run."""
+
+    trial: optuna.Trial
+    params: Mapping[str, Scalar]
+    origin: Origin
+    epochs: int
+
+    @property
+    def number(self) -> int:
+        """Optuna's number of the trial within its study."""
+        return self.trial.number
+
+
+class Claims:
+    """The trials of one study, as one worker takes and ends them."""
+
+    def __init__(self, store: Store, study: optuna.Study, spec: StudySpec, *, run_id: int) -> None:
+        self._store = store
+        self._study = study
+        self._spec = spec
+        self._run_id = run_id
+        self._sampler = samplers.load(spec.sampler.name)
+        self._started = time.monotonic()
+        self._earlier_seconds = sum(t.seconds or 0.0 for t in store.trials(spec.name))
+
+    def seconds(self) -> float:
+        """Wall time of the study so far: trials of earlier runs, and this run."""
+        return self._earlier_seconds + time.monotonic() - self._started
+
+    def plan(self) -> None:
+        """Enqueue the planned first trials, once in the life of a study."""
+        with study_lock(self._store, self._spec.name):
+            if self._study.user_attrs.get(PLANNED):
+                return
+            # A crash half way through left some of them enqueued, in order.
+            enqueued = len(self._study.get_trials(deepcopy=False))
+            for planned in startup.plan(self._spec)[enqueued:]:
+                self._study.enqueue_trial(dict(planned.params), user_attrs={ORIGIN: planned.origin})
+            self._study.set_user_attr(PLANNED, True)
+
+    def take(self) -> Claim | str:
+        """The next trial, or the reason why there is none."""
+        with study_lock(self._store, self._spec.name):
+            self._reconcile()
+            rows = self._store.trials(self._spec.name)
+            limit = self._sampler.limit(self._spec, self._spec.sampler.options)
+            reason = budget.stop_reason(
+                self._spec.budget,
+                rows,
+                goal=self._spec.metric.goal,
+                seconds=self.seconds(),
+                limit=limit,
+            )
+            return reason if reason is not None else self._claim(rows)
+
+    def end(self, claim: Claim, end: TrialEnd) -> None:
+        """Record the end of a trial: our row first, in one transaction, then Optuna's."""
+        self._store.finish_trial(self._spec.name, end)
+        self._tell(claim.number, end.state, end.score)
+
+    def hand_back(self, claim: Claim) -> None:
+        """Return an unfinished trial, parameters and number kept, for the next worker."""
+        with study_lock(self._store, self._spec.name):
+            self._store.release_trial(self._spec.name, claim.number)
+            self._set_waiting(claim.trial._trial_id)
+
+    def _claim(self, rows: tuple[TrialRow, ...]) -> Claim:
+        number = self._next_number()
+        self._study.sampler = self._sampler.build(
+            self._spec,
+            self._spec.sampler.options,
+            seed=self._spec.seed,
+            number=number,
+            startup=startup.startup_trials(self._spec),
+        )
+        trial = self._study.ask()
+        trial.set_user_attr(OWNER, _this_process())
+        params = space.suggest(trial, self._spec)
+        origin: Origin = trial.user_attrs.get(ORIGIN, "sampler")
+        self._store.start_trial(
+            self._spec.name,
+            self._run_id,
+            TrialStart(
+                number=trial.number,
+                backbone=str(params["backbone"]),
+                params=params,
+                origin=origin,
+                seed=self._spec.seed,
+            ),
+        )
+        return Claim(trial, params, origin, budget.epochs_left(self._spec.budget, rows))
+
+    def _next_number(self) -> int:
+        trials = self._study.get_trials(deepcopy=False)
+        waiting = [t.number for t in trials if t.state == TrialState.WAITING]
+        return min(waiting, default=len(trials))
+
+    def _reconcile(self) -> None:
+        rows = {row.number: row for row in self._store.trials(self._spec.name)}
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for trial in running:
+            row = rows.get(trial.number)
+            if row is not None and row.state in _OPTUNA_STATES:
+                self._tell(trial.number, row.state, row.score)
+            elif not _owner_lives(trial):
+                if row is not None:
+                    self._store.release_trial(self._spec.name, trial.number)
+                self._set_waiting(trial._trial_id)
+
+    def _set_waiting(self, trial_id: int) -> None:
+        # Optuna has no public way back to WAITING; its storage allows it and keeps the number,
+        # the parameters and the reports.
+        self._study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+    def _tell(self, number: int, state: str, score: float | None) -> None:
+        value = score if state == "complete" else None
+        self._study.tell(number, value, state=_OPTUNA_STATES[state], skip_if_finished=True)
+
+
+def _this_process() -> dict[str, Any]:
+    process = psutil.Process()
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "created": process.create_time(),
+    }
+
+
+def _owner_lives(trial: FrozenTrial) -> bool:
+    """Whether the process that took the trial still runs; other hosts are taken at their word.
+
+    A trial without owner was taken by a process that died between Optuna's commit and its next
+    one: the lock is held here, so nobody is in between now.
+    """
+    owner = trial.user_attrs.get(OWNER)
+    if owner is None:
+        return False
+    if owner["host"] != socket.gethostname():
+        return True
+    try:
+        alive = psutil.Process(int(owner["pid"])).create_time()
+        return abs(alive - float(owner["created"])) < 1.0
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,44 @@
+"""From a trial's parameters to everything its training needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from selector.records import Recipe, Scalar
+from selector.spec import StudySpec
+from selector.training import precision
+
+
+def recipe_of(
+    params: Mapping[str, Scalar], spec: StudySpec, *, epochs: int, device: torch.device
+) -> Recipe:
+    """The trial's recipe: its parameters and what the study file sets for all trials.
+
+    The seed is the study's for every trial, so candidates are compared under the same draw of the
+    head and the same order of the data.
+    """
+    chosen: dict[str, Any] = dict(params)
+    return Recipe(
+        **chosen,
+        epochs=epochs,
+        class_weights=spec.training.class_weights,
+        clip_norm=spec.training.clip_norm,
+        precision=precision.resolve(spec.training.precision, device),
+        seed=spec.seed,
+    )
+
+
+def weights_of(spec: StudySpec, backbone: str, *, base: Path) -> str:
+    """Which weights a backbone starts from: "pretrained", "random", or the path of a file.
+
+    Relative paths are read from `base`, the folder of the study file.
+    """
+    block = spec.backbones.get(backbone)
+    weights = block.weights if block is not None and block.weights else spec.weights
+    if weights in ("pretrained", "random"):
+        return weights
+    return str((base / Path(weights).expanduser()).resolve())

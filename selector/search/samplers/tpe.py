@@ -1,0 +1,50 @@
+"""Tree-structured Parzen estimator, multivariate (Bergstra et al. 2011; Falkner et al. 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.samplers import BaseSampler, TPESampler
+from pydantic import Field
+
+from selector.search.members import Options, read_options
+from selector.search.samplers.base import trial_seed
+from selector.spec import StudySpec
+
+
+class TpeOptions(Options):
+    """`startup_trials` replaces the number of start-up draws that the budget suggests."""
+
+    startup_trials: int | None = Field(default=None, ge=1)
+    ei_candidates: int = Field(default=24, ge=1)
+    multivariate: bool = True
+
+
+class Tpe:
+    """Samples where good trials are dense and bad ones are not, all parameters jointly."""
+
+    plans_startup = True
+
+    def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
+        """Raise InputError for a wrong option."""
+        read_options("sampler", "tpe", TpeOptions, options)
+
+    def build(
+        self, spec: StudySpec, options: Mapping[str, Any], *, seed: int, number: int, startup: int
+    ) -> BaseSampler:
+        """TPE with every argument given, since Optuna's defaults change between versions."""
+        chosen = read_options("sampler", "tpe", TpeOptions, options)
+        return TPESampler(
+            n_startup_trials=chosen.startup_trials or startup,
+            n_ei_candidates=chosen.ei_candidates,
+            multivariate=chosen.multivariate,
+            # Without `group`, parameters of one backbone only would leave the joint sampling.
+            group=chosen.multivariate and bool(spec.conditional),
+            constant_liar=True,
+            seed=trial_seed(seed, number),
+        )
+
+    def limit(self, spec: StudySpec, options: Mapping[str, Any]) -> int | None:
+        """None: there is always another draw."""
+        return None

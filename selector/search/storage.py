@@ -1,0 +1,43 @@
+"""Optuna's study in the same database as our tables: opened, created, never written by SQL."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import optuna
+from optuna.storages import RDBStorage
+
+from selector.records import Goal
+from selector.store import Store, study_lock
+
+# Optuna announces every trial on stderr; our own progress lines say the same.
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+logging.getLogger("optuna").propagate = False
+# A conditional space needs TPE's `group`, which is marked experimental; said once in the docs.
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def open_storage(store: Store) -> RDBStorage:
+    """Optuna's storage on the store's database; its tables are created when missing."""
+    arguments: dict[str, object] = {"pool_pre_ping": True}
+    if store.url.startswith("sqlite"):
+        arguments["connect_args"] = {"timeout": 60}
+    # Several processes may open an empty database at once; Optuna's own set-up does not lock.
+    with study_lock(store, "optuna-tables"):
+        return RDBStorage(store.url, engine_kwargs=arguments)
+
+
+def open_study(
+    store: Store, name: str, *, goal: Goal, pruner: optuna.pruners.BasePruner
+) -> optuna.Study:
+    """The Optuna study `name`, created when missing. `goal` is checked by the caller."""
+    storage = open_storage(store)
+    with study_lock(store, name):
+        return optuna.create_study(
+            study_name=name,
+            storage=storage,
+            direction=goal,
+            pruner=pruner,
+            load_if_exists=True,
+        )

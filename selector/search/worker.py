@@ -1,0 +1,68 @@
+"""The loop that takes trials until the budget is spent."""
+
+from __future__ import annotations
+
+import time
+
+from selector.records import TrialEnd, TrialEnded, TrialStarted
+from selector.search.claims import Claim, Claims
+from selector.search.context import StudyContext
+from selector.search.objective import run_trial
+from selector.selection.best import best_candidate
+
+
+def work(claims: Claims, context: StudyContext) -> str:
+    """Take and run trials one after the other; gives the reason why the study ended.
+
+    Whatever stops the worker from outside (Ctrl-C, SIGTERM, a store that is gone) leaves its trial
+    to be handed out again with the same number and parameters.
+    """
+    while True:
+        claim = claims.take()
+        if isinstance(claim, str):
+            return claim
+        context.observe(
+            TrialStarted(
+                number=claim.number,
+                backbone=str(claim.params["backbone"]),
+                params=claim.params,
+                origin=claim.origin,
+            )
+        )
+        try:
+            end = run_trial(claim, context, deadline=_deadline(claims, context))
+        except BaseException:
+            claims.hand_back(claim)
+            raise
+        claims.end(claim, end)
+        context.observe(_ended(claim, end, context))
+
+
+def _deadline(claims: Claims, context: StudyContext) -> float | None:
+    """The monotonic time at which the trial must stop, or None."""
+    budget = context.spec.budget
+    limits = []
+    if budget.trial_time is not None:
+        limits.append(budget.trial_time)
+    if budget.time is not None:
+        limits.append(budget.time - claims.seconds())
+    return time.monotonic() + min(limits) if limits else None
+
+
+def _ended(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
+    rows = context.store.trials(context.spec.name)
+    best = best_candidate(rows, goal=context.spec.metric.goal)
+    failure = (end.failure_message or "").partition("\n")[0]
+    return TrialEnded(
+        number=claim.number,
+        backbone=str(claim.params["backbone"]),
+        state=end.state,
+        score=end.score,
+        best_epoch=end.best_epoch,
+        epochs=len(end.epochs),
+        seconds=end.seconds,
+        failure=f"{end.failure_cause}: {failure}" if end.failure_cause else None,
+        counts=context.store.counts(context.spec.name),
+        best_score=best.score if best else None,
+        best_trial=best.number if best else None,
+    )

@@ -1,0 +1,1 @@
+"""What keeps running: the dashboard."""

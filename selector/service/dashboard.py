@@ -1,0 +1,140 @@
+"""Optuna's dashboard on the store, to look at and not to touch."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import socketserver
+import sys
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from selector.errors import InputError, UnavailableError
+from selector.store import Store
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+class ReadOnly:
+    """A WSGI application that passes on what reads and was addressed to this server.
+
+    Optuna's server deletes studies for whoever asks, and a page in the user's own browser can ask.
+    A request that writes is refused, and so is one whose Host names neither this machine's
+    loopback nor the bound address: that is how a foreign page reaches a local server by a name it
+    controls.
+    """
+
+    def __init__(self, application: WSGIApplication, *, host: str, port: int) -> None:
+        self._application = application
+        self._addresses = {(_bare(host), port), (_bare(host), None)}
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        method = str(environ.get("REQUEST_METHOD", ""))
+        if method not in READING:
+            return _refuse(start_response, HTTPStatus.FORBIDDEN, "This dashboard is read-only.")
+        if not self._is_ours(str(environ.get("HTTP_HOST", ""))):
+            return _refuse(start_response, HTTPStatus.FORBIDDEN, "Unknown host.")
+        return self._application(environ, start_response)
+
+    def _is_ours(self, header: str) -> bool:
+        name, port = _split(header)
+        return _is_loopback(name) or (name, port) in self._addresses
+
+
+class Server(socketserver.ThreadingMixIn, WSGIServer):
+    """A small threaded server; a page asks for several things at once."""
+
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Bind, without asking a name server what this machine is called."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report a fault, but not a browser that went away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class Server6(Server):
+    """The same on an IPv6 address."""
+
+    address_family = socket.AF_INET6
+
+
+def make_server(store: Store, *, host: str, port: int) -> Server:
+    """A server of the dashboard, bound and ready for `serve_forever`; port 0 takes a free one."""
+    import optuna_dashboard
+
+    from selector.search.storage import open_storage
+
+    server = _bind(host, port)
+    inner = optuna_dashboard.wsgi(open_storage(store))
+    server.set_app(ReadOnly(inner, host=host, port=server.server_port))
+    return server
+
+
+def address(server: Server, host: str) -> str:
+    """The URL of the page."""
+    shown = f"[{_bare(host)}]" if ":" in host else host
+    return f"http://{shown}:{server.server_port}/"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server bound to `host`."""
+    return _is_loopback(_bare(host))
+
+
+def _bind(host: str, port: int) -> Server:
+    kind = Server6 if ":" in host else Server
+    try:
+        return kind((_bare(host), port), _Quiet)
+    except OverflowError:
+        raise InputError(f"Port {port} is not a port. Legal: 0 (any free one) to 65535.") from None
+    except OSError as error:
+        raise UnavailableError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. "
+            "Choose another with --port; --port 0 takes a free one."
+        ) from None
+
+
+class _Quiet(WSGIRequestHandler):
+    """Serves without a log line for each request."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+def _refuse(start_response: StartResponse, status: HTTPStatus, why: str) -> Iterable[bytes]:
+    body = f"{why}\n".encode()
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    start_response(f"{status.value} {status.phrase}", headers)
+    return [body]
+
+
+def _split(header: str) -> tuple[str, int | None]:
+    """Host and port of a Host header; an IPv6 address comes in brackets."""
+    name, colon, port = header.rpartition(":")
+    if not colon or header.endswith("]"):
+        return _bare(header), None
+    return _bare(name), int(port) if port.isdecimal() else -1
+
+
+def _bare(host: str) -> str:
+    return host.strip("[]").rstrip(".").lower()
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

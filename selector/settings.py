@@ -1,0 +1,24 @@
+"""Where selector keeps things, read from `SELECTOR_*` environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Store URL, cache and artifact folders, and whether the network may be used."""
+
+    model_config = SettingsConfigDict(env_prefix="SELECTOR_", frozen=True)
+
+    store: str = "sqlite:///selector.db"
+    cache: Path = Path(platformdirs.user_cache_dir("selector", appauthor=False))
+    artifacts: Path = Path("selector-artifacts")
+    offline: bool = False
+
+
+def load_settings() -> Settings:
+    """The settings of this process, read from the environment now."""
+    return Settings()

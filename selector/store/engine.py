@@ -1,0 +1,157 @@
+"""The way to the database: URLs, connections, and one clear line when it cannot be reached."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    NotSupportedError,
+    ProgrammingError,
+)
+
+from selector.errors import InputError, UnavailableError
+
+BUSY_SECONDS = 60
+SUPPORTED = "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE"
+# Broken rules and wrong SQL are mistakes of the program, not of the place.
+_OURS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+
+
+def parse_url(text: str) -> URL:
+    """The store's URL with its driver named and a SQLite path made absolute.
+
+    Raises InputError for what is no URL, another database, or SQLite in memory, which cannot be
+    shared by processes.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise InputError(f"'{safe_url(text)}' is not a store URL. Legal: {SUPPORTED}.") from None
+    driver = _DRIVERS.get(url.drivername)
+    if driver is None:
+        raise InputError(
+            f"Store '{safe_url(text)}': database '{url.drivername}' is not supported. "
+            f"Legal: {SUPPORTED}."
+        )
+    url = url.set(drivername=driver)
+    return url.set(database=str(_sqlite_file(url))) if driver == "sqlite" else url
+
+
+def safe_url(url: str | URL) -> str:
+    """The URL as it may be printed: `***` stands for the password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return re.sub(r"//[^@/]*@", "//***@", str(url))
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The database file, or None where the store is a server."""
+    return Path(url.database or "") if url.drivername == "sqlite" else None
+
+
+def connect(url: URL) -> Engine:
+    """An engine for `url`; the first query opens the connection."""
+    options: dict[str, Any] = {
+        # A NaN inside JSON is refused here rather than by some databases only.
+        "json_serializer": functools.partial(json.dumps, allow_nan=False),
+    }
+    try:
+        if url.drivername == "sqlite":
+            engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
+            _listen_sqlite(engine)
+        else:
+            engine = create_engine(url, pool_pre_ping=True, **options)
+            event.listen(engine, "connect", _set_utc)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise UnavailableError(
+            f"Store '{safe_url(url)}' needs a driver that is not installed ({error}). "
+            "Install it: pip install 'selector-finetune[postgres]'."
+        ) from None
+    return engine
+
+
+@contextmanager
+def reaching(url: URL) -> Iterator[None]:
+    """Turn a failure to reach the database into one line without password or traceback."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error, _OURS):
+            raise
+        raise UnavailableError(_why(url, error)) from None
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine, whose transactions take SQLite's write lock when they begin.
+
+    A transaction that reads first and then writes fails at once on SQLite when another process
+    wrote in between; no waiting time helps there.
+    """
+    return engine.execution_options(selector_writes=True)
+
+
+def _sqlite_file(url: URL) -> Path:
+    name = url.database or ""
+    if name in ("", ":memory:") or name.startswith("file:") or url.query:
+        raise InputError(
+            f"Store '{safe_url(url)}': SQLite must be a plain file here, because several "
+            "processes share it. Legal: sqlite:///selector.db."
+        )
+    return Path(name).expanduser().absolute()
+
+
+def _listen_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        # Python's own transaction handling begins too late; `begin` below does it instead.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("selector_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _set_utc(connection: Any, _record: object) -> None:
+    # Optuna keeps times without a zone, so every session must agree on one; an option in the URL
+    # would lose against PGTZ.
+    connection.autocommit = True
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.autocommit = False
+
+
+def _why(url: URL, error: DBAPIError) -> str:
+    first_line = str(error.orig).strip().split("\n")[0].rstrip(".")
+    where = f"Store '{safe_url(url)}' cannot be used: {first_line}."
+    file = sqlite_file(url)
+    if file is None:
+        return f"{where} Is the server running, and are user, password and database right?"
+    if not file.parent.is_dir():
+        return (
+            f"{where} The folder '{file.parent}' does not exist; create it or set SELECTOR_STORE."
+        )
+    return f"{where} Set SELECTOR_STORE to another file, or move '{file}' away."

@@ -1,0 +1,132 @@
+"""Queries that read results back. Each takes an open connection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.sql import Select
+
+from selector.errors import InputError
+from selector.records import ClassScore, EpochRecord, Floats, TrialRow
+from selector.store.encode import unpack_floats
+from selector.store.studies import study_id
+from selector.store.tables import (
+    ArtifactTable,
+    ClassScoreTable,
+    EpochTable,
+    MetricTable,
+    PredictionTable,
+    TrialTable,
+)
+from selector.store.trials import CHECKPOINT, trial_id
+
+
+def list_trials(connection: Connection, study: str) -> tuple[TrialRow, ...]:
+    """Every trial of a study by number, with its metrics and checkpoint."""
+    key = study_id(connection, study)
+    rows = connection.execute(
+        select(TrialTable.__table__).where(TrialTable.study_id == key).order_by(TrialTable.number)
+    ).all()
+    metrics: dict[int, dict[str, float]] = {}
+    for row in connection.execute(_of_study(MetricTable, key).order_by(MetricTable.name)).all():
+        metrics.setdefault(row.trial_id, {})[row.name] = _number(row.value)
+    files = connection.execute(
+        _of_study(ArtifactTable, key).where(ArtifactTable.kind == CHECKPOINT)
+    ).all()
+    checkpoints: dict[int, str] = {row.trial_id: row.file for row in files}
+    return tuple(_trial_row(row, metrics.get(row.id, {}), checkpoints.get(row.id)) for row in rows)
+
+
+def list_epochs(connection: Connection, study: str) -> tuple[tuple[int, EpochRecord], ...]:
+    """Every stored epoch of a study with its trial's number, in order."""
+    key = study_id(connection, study)
+    rows = connection.execute(
+        select(TrialTable.number, EpochTable.__table__)
+        .join(EpochTable, EpochTable.trial_id == TrialTable.id)
+        .where(TrialTable.study_id == key)
+        .order_by(TrialTable.number, EpochTable.epoch)
+    ).all()
+    return tuple((row.number, _epoch_record(row)) for row in rows)
+
+
+def list_class_scores(connection: Connection, study: str, number: int) -> tuple[ClassScore, ...]:
+    """The scores of each class for one candidate; empty where the trial left none."""
+    key = trial_id(connection, study, number)
+    rows = connection.execute(
+        select(ClassScoreTable.__table__)
+        .where(ClassScoreTable.trial_id == key)
+        .order_by(ClassScoreTable.position)
+    ).all()
+    return tuple(ClassScore(r.name, r.precision, r.recall, r.f1, r.support) for r in rows)
+
+
+def log_probabilities(connection: Connection, study: str, number: int) -> Floats:
+    """One candidate's validation log-probabilities, (n_validation, n_classes)."""
+    key = trial_id(connection, study, number)
+    row = connection.execute(
+        select(PredictionTable.__table__).where(PredictionTable.trial_id == key)
+    ).one_or_none()
+    if row is None:
+        raise InputError(
+            f"Trial {number} of study '{study}' has no predictions; only complete trials have."
+        )
+    return unpack_floats(row.log_probabilities, row.samples, row.classes)
+
+
+def predicted_trials(connection: Connection, study: str) -> tuple[int, ...]:
+    """The numbers of the trials that have predictions."""
+    key = study_id(connection, study)
+    found: Iterable[int] = connection.scalars(
+        select(TrialTable.number)
+        .join(PredictionTable, PredictionTable.trial_id == TrialTable.id)
+        .where(TrialTable.study_id == key)
+        .order_by(TrialTable.number)
+    )
+    return tuple(found)
+
+
+def _of_study(table: Any, key: int) -> Select[Any]:
+    of_trial = table.trial_id == TrialTable.id
+    return select(table.__table__).join(TrialTable, of_trial).where(TrialTable.study_id == key)
+
+
+def _trial_row(row: Any, metrics: dict[str, float], checkpoint: str | None) -> TrialRow:
+    return TrialRow(
+        number=row.number,
+        state=row.state,
+        backbone=row.backbone,
+        params=row.params,
+        origin=row.origin,
+        seed=row.seed,
+        score=row.score,
+        best_epoch=row.best_epoch,
+        epochs=row.epochs,
+        seconds=row.seconds,
+        failure_cause=row.failure_cause,
+        failure_message=row.failure_message,
+        parameters=row.parameters,
+        trained_parameters=row.trained_parameters,
+        latency_ms=row.latency_ms,
+        checkpoint=checkpoint,
+        metrics=metrics,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _epoch_record(row: Any) -> EpochRecord:
+    return EpochRecord(
+        epoch=row.epoch,
+        train_loss=_number(row.train_loss),
+        validation_loss=_number(row.validation_loss),
+        score=_number(row.score),
+        lr=_number(row.lr),
+        seconds=_number(row.seconds),
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

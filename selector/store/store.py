@@ -1,0 +1,201 @@
+"""The handle on a database of studies: every way in and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine
+
+from selector.records import (
+    ClassScore,
+    EpochRecord,
+    Floats,
+    RunRow,
+    RunStart,
+    RunStatus,
+    StudyRow,
+    StudySummary,
+    TrialCounts,
+    TrialEnd,
+    TrialRow,
+    TrialStart,
+)
+from selector.store import results, studies, trials
+from selector.store.engine import connect, parse_url, reaching, safe_url, writing
+from selector.store.migrate import migrate
+
+
+class Store:
+    """A database of studies. Every method is one transaction; processes may share the database.
+
+    Unknown studies and trials raise InputError, what contradicts the database ConflictError.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = writing(engine)
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """The store behind `url`, created or brought up to date where needed.
+
+        Raises InputError for a URL that names no store, UnavailableError where it cannot be
+        reached, ConflictError where a newer selector made it.
+        """
+        parsed = parse_url(url)
+        engine = connect(parsed)
+        with reaching(parsed):
+            migrate(engine)
+        return cls(engine)
+
+    @property
+    def url(self) -> str:
+        """The full URL, password included: for opening it again, never for printing."""
+        return self.engine.url.render_as_string(hide_password=False)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({safe_url(self.engine.url)!r})"
+
+    # --- studies --------------------------------------------------------------------------------
+
+    def study(self, name: str) -> StudyRow | None:
+        """One study, or None where the name is unknown."""
+        with self._transaction(self.engine) as connection:
+            return studies.find_study(connection, name)
+
+    def require_study(self, name: str) -> StudyRow:
+        """One study; an unknown name is an InputError that lists the known ones."""
+        with self._transaction(self.engine) as connection:
+            if found := studies.find_study(connection, name):
+                return found
+            raise studies.unknown_study(connection, name)
+
+    def create_study(self, study: StudyRow) -> None:
+        """Add a study; ConflictError where the name is taken."""
+        with self._transaction(self._writing) as connection:
+            studies.create_study(connection, study)
+
+    def update_spec(self, name: str, spec_plain: Mapping[str, Any], sha: str) -> None:
+        """Replace the resolved study file of a study."""
+        with self._transaction(self._writing) as connection:
+            studies.update_spec(connection, name, spec_plain, sha)
+
+    def delete_study(self, name: str) -> None:
+        """Delete a study with its runs, trials and all they left; files are not touched."""
+        with self._transaction(self._writing) as connection:
+            studies.delete_study(connection, name)
+
+    def studies(self) -> tuple[StudySummary, ...]:
+        """Every study in one line each, the newest first."""
+        with self._transaction(self.engine) as connection:
+            return studies.list_studies(connection)
+
+    def counts(self, study: str) -> TrialCounts:
+        """How many trials of a study are in each state."""
+        with self._transaction(self.engine) as connection:
+            return studies.count_trials(connection, study)
+
+    # --- runs -----------------------------------------------------------------------------------
+
+    def begin_run(self, start: RunStart) -> int:
+        """Record a run that begins; its id."""
+        with self._transaction(self._writing) as connection:
+            return studies.begin_run(connection, start)
+
+    def end_run(self, run_id: int, *, status: RunStatus) -> None:
+        """Record how a run ended."""
+        with self._transaction(self._writing) as connection:
+            studies.end_run(connection, run_id, status)
+
+    def runs(self, study: str) -> tuple[RunRow, ...]:
+        """The runs of a study, in the order they began."""
+        with self._transaction(self.engine) as connection:
+            return studies.list_runs(connection, study)
+
+    # --- trials ---------------------------------------------------------------------------------
+
+    def start_trial(self, study: str, run_id: int, start: TrialStart) -> None:
+        """Record a trial as running; one that was handed out before starts over."""
+        with self._transaction(self._writing) as connection:
+            trials.start_trial(connection, study, run_id, start)
+
+    def finish_trial(self, study: str, end: TrialEnd) -> None:
+        """Record all that a trial leaves behind, or nothing.
+
+        Raises TrialFailedError("non_finite") for a complete trial without a finite score.
+        """
+        with self._transaction(self._writing) as connection:
+            trials.finish_trial(connection, study, end)
+
+    def release_trial(self, study: str, number: int) -> None:
+        """Give a running trial back: it waits to be taken again."""
+        with self._transaction(self._writing) as connection:
+            trials.release_trial(connection, study, number)
+
+    # --- results --------------------------------------------------------------------------------
+
+    def trials(self, study: str) -> tuple[TrialRow, ...]:
+        """Every trial of a study by number, with its metrics."""
+        with self._transaction(self.engine) as connection:
+            return results.list_trials(connection, study)
+
+    def epochs(self, study: str) -> tuple[tuple[int, EpochRecord], ...]:
+        """Every stored epoch as (trial number, epoch), in order."""
+        with self._transaction(self.engine) as connection:
+            return results.list_epochs(connection, study)
+
+    def class_scores(self, study: str, number: int) -> tuple[ClassScore, ...]:
+        """The scores of each class for one candidate; empty where the trial left none."""
+        with self._transaction(self.engine) as connection:
+            return results.list_class_scores(connection, study, number)
+
+    def log_probabilities(self, study: str, number: int) -> Floats:
+        """One candidate's validation log-probabilities, (n_validation, n_classes) float32."""
+        with self._transaction(self.engine) as connection:
+            return results.log_probabilities(connection, study, number)
+
+    def predictions(self, study: str) -> Mapping[int, Floats]:
+        """The log-probabilities of all candidates by trial number, each read when asked for."""
+        with self._transaction(self.engine) as connection:
+            numbers = results.predicted_trials(connection, study)
+        return _Predictions(self, study, numbers=numbers)
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        with reaching(engine.url), engine.begin() as connection:
+            yield connection
+
+
+class _Predictions(Mapping[int, Floats]):
+    """Predictions by trial number, never all in memory at once."""
+
+    def __init__(self, store: Store, study: str, *, numbers: tuple[int, ...]) -> None:
+        self._store = store
+        self._study = study
+        self._numbers = dict.fromkeys(numbers)
+
+    def __getitem__(self, number: int) -> Floats:
+        if number not in self._numbers:
+            raise KeyError(number)
+        return self._store.log_probabilities(self._study, number)
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._numbers
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)

@@ -1,0 +1,226 @@
+"""Queries on studies and their runs. Each takes an open connection; the caller ends it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from selector.errors import ConflictError, InputError, UnknownNameError
+from selector.records import (
+    RunRow,
+    RunStart,
+    RunStatus,
+    StudyRow,
+    StudySummary,
+    TrialCounts,
+)
+from selector.store.encode import pack_validation, summary_to_plain, unpack_summary
+from selector.store.engine import safe_url
+from selector.store.tables import RunTable, StudyTable, TrialTable
+
+_COUNTED = ("complete", "pruned", "failed", "running")
+
+
+def study_id(connection: Connection, name: str) -> int:
+    """The key of a study; an unknown name is an InputError that lists the known ones."""
+    found = connection.scalar(select(StudyTable.id).where(StudyTable.name == name))
+    if found is None:
+        raise unknown_study(connection, name)
+    return found
+
+
+def unknown_study(connection: Connection, name: str) -> InputError:
+    """The error that says which studies there are instead of `name`."""
+    known = connection.scalars(select(StudyTable.name)).all()
+    where = safe_url(connection.engine.url)
+    if not known:
+        return InputError(
+            f"Unknown study '{name}': the store '{where}' is empty. "
+            "Start one with `selector run`, or set SELECTOR_STORE."
+        )
+    return UnknownNameError("study", name, known, within=where)
+
+
+# --- studies ------------------------------------------------------------------------------------
+
+
+def find_study(connection: Connection, name: str) -> StudyRow | None:
+    """One study with its data summary, or None."""
+    row = connection.execute(select(StudyTable.__table__).filter_by(name=name)).one_or_none()
+    if row is None:
+        return None
+    return StudyRow(
+        name=row.name,
+        metric=row.metric,
+        goal=row.goal,
+        spec=row.spec,
+        spec_sha256=row.spec_sha256,
+        data=unpack_summary(row.fingerprint, row.data, row.validation),
+        created_at=row.created_at,
+    )
+
+
+def create_study(connection: Connection, study: StudyRow) -> None:
+    """Add a study; ConflictError where the name is taken."""
+    values = {
+        "name": study.name,
+        "metric": study.metric,
+        "goal": study.goal,
+        "spec": dict(study.spec),
+        "spec_sha256": study.spec_sha256,
+        "fingerprint": study.data.fingerprint,
+        "data": summary_to_plain(study.data),
+        "validation": pack_validation(study.data),
+        "created_at": study.created_at,
+    }
+    try:
+        connection.execute(insert(StudyTable), values)
+    except IntegrityError:
+        raise ConflictError(
+            f"Study '{study.name}' exists already in '{safe_url(connection.engine.url)}'. "
+            "Choose another name, or delete it first: selector delete " + study.name + "."
+        ) from None
+
+
+def update_spec(connection: Connection, name: str, spec: Mapping[str, Any], sha256: str) -> None:
+    """Replace a study's resolved study file."""
+    key = study_id(connection, name)
+    values = {"spec": dict(spec), "spec_sha256": sha256}
+    connection.execute(update(StudyTable).where(StudyTable.id == key).values(values))
+
+
+def delete_study(connection: Connection, name: str) -> None:
+    """Delete a study and all that hangs on it."""
+    connection.execute(delete(StudyTable).where(StudyTable.id == study_id(connection, name)))
+
+
+def list_studies(connection: Connection) -> tuple[StudySummary, ...]:
+    """Every study in one line each, the newest first."""
+    studies = connection.execute(
+        select(
+            StudyTable.id,
+            StudyTable.name,
+            StudyTable.metric,
+            StudyTable.goal,
+            StudyTable.created_at,
+        ).order_by(StudyTable.created_at.desc(), StudyTable.name)
+    ).all()
+    counts = _counts_by_study(connection)
+    best = _best_by_study(connection)
+    statuses = _last_status_by_study(connection)
+    return tuple(
+        StudySummary(
+            name=row.name,
+            metric=row.metric,
+            goal=row.goal,
+            best_score=best[row.id].score if row.id in best else None,
+            best_trial=best[row.id].number if row.id in best else None,
+            best_backbone=best[row.id].backbone if row.id in best else None,
+            counts=counts.get(row.id, TrialCounts()),
+            created_at=row.created_at,
+            last_run_status=statuses.get(row.id),
+        )
+        for row in studies
+    )
+
+
+def count_trials(connection: Connection, name: str) -> TrialCounts:
+    """How many trials of a study are in each state."""
+    return _counts_by_study(connection).get(study_id(connection, name), TrialCounts())
+
+
+def _counts_by_study(connection: Connection) -> dict[int, TrialCounts]:
+    rows = connection.execute(
+        select(TrialTable.study_id, TrialTable.state, func.count().label("n"))
+        .where(TrialTable.state.in_(_COUNTED))
+        .group_by(TrialTable.study_id, TrialTable.state)
+    ).all()
+    counts: dict[int, dict[str, int]] = {}
+    for row in rows:
+        counts.setdefault(row.study_id, {})[row.state] = row.n
+    return {key: TrialCounts(**by_state) for key, by_state in counts.items()}
+
+
+def _best_by_study(connection: Connection) -> dict[int, Any]:
+    """The best complete trial of each study, equal scores in the leaderboard's order."""
+    natural = case((StudyTable.goal == "maximize", -TrialTable.score), else_=TrialTable.score)
+    place = (
+        func.row_number()
+        .over(
+            partition_by=TrialTable.study_id,
+            order_by=(natural, TrialTable.parameters, TrialTable.number),
+        )
+        .label("place")
+    )
+    ranked = (
+        select(TrialTable.study_id, TrialTable.number, TrialTable.backbone, TrialTable.score, place)
+        .join(StudyTable, StudyTable.id == TrialTable.study_id)
+        .where(TrialTable.state == "complete")
+        .subquery()
+    )
+    rows = connection.execute(select(ranked).where(ranked.c.place == 1)).all()
+    return {row.study_id: row for row in rows}
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def begin_run(connection: Connection, start: RunStart) -> int:
+    """Add a run that is going on; its key."""
+    values = {
+        "study_id": study_id(connection, start.study),
+        "status": "running",
+        "command": start.command,
+        "spec": dict(start.spec),
+        "fingerprint": start.fingerprint,
+        "environment": dict(start.environment),
+        "host": start.host,
+        "pid": start.pid,
+        "started_at": dt.datetime.now(dt.UTC),
+    }
+    key = connection.execute(insert(RunTable).values(values).returning(RunTable.id)).scalar_one()
+    return int(key)
+
+
+def end_run(connection: Connection, run_id: int, status: RunStatus) -> None:
+    """Record how a run ended."""
+    values = {"status": status, "ended_at": dt.datetime.now(dt.UTC)}
+    done = connection.execute(update(RunTable).where(RunTable.id == run_id).values(values))
+    if done.rowcount != 1:
+        raise ConflictError(f"Run {run_id} is no longer in the store; was its study deleted?")
+
+
+def list_runs(connection: Connection, name: str) -> tuple[RunRow, ...]:
+    """The runs of a study, in the order they began."""
+    rows: Sequence[Any] = connection.execute(
+        select(RunTable.__table__)
+        .where(RunTable.study_id == study_id(connection, name))
+        .order_by(RunTable.id)
+    ).all()
+    return tuple(
+        RunRow(
+            id=row.id,
+            status=row.status,
+            command=row.command,
+            spec=row.spec,
+            fingerprint=row.fingerprint,
+            environment=row.environment,
+            host=row.host,
+            pid=row.pid,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+        )
+        for row in rows
+    )
+
+
+def _last_status_by_study(connection: Connection) -> dict[int, str]:
+    last = select(func.max(RunTable.id)).group_by(RunTable.study_id)
+    rows = connection.execute(
+        select(RunTable.study_id, RunTable.status).where(RunTable.id.in_(last))
+    ).all()
+    return {row.study_id: row.status for row in rows}

@@ -1,0 +1,219 @@
+"""The tables of the store, all named `selector_...` so that they can share Optuna's database."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+PREFIX = "selector_"
+# The largest finite double: beyond it lie the infinities, and PostgreSQL sorts NaN above them.
+LARGEST = "1.7976931348623157e308"
+
+
+class UtcDateTime(TypeDecorator[dt.datetime]):
+    """An instant, always in UTC; SQLite keeps no time zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, _dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"A stored time needs a time zone: {value!r}")
+        return value.astimezone(dt.UTC)
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return aware.astimezone(dt.UTC)  # type: ignore[no-any-return]
+
+
+class Table(DeclarativeBase):
+    """Base of all tables, with names for constraints that are alike on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - read by SQLAlchemy once, on class creation
+        dict[str, Any]: JSON(),
+        dt.datetime: UtcDateTime(),
+        bytes: LargeBinary(),
+        str: Text(),
+    }
+
+
+class StudyTable(Table):
+    """One study: what is searched, on which data."""
+
+    __tablename__ = "selector_studies"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    metric: Mapped[str]
+    goal: Mapped[str] = mapped_column(String(8))
+    spec: Mapped[dict[str, Any]]
+    spec_sha256: Mapped[str] = mapped_column(String(64))
+    fingerprint: Mapped[str]
+    data: Mapped[dict[str, Any]]  # class names and counts
+    validation: Mapped[bytes]  # ids and labels of the validation split, compressed JSON
+    created_at: Mapped[dt.datetime]
+
+
+class RunTable(Table):
+    """One invocation of `selector run`."""
+
+    __tablename__ = "selector_runs"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('running', 'complete', 'interrupted', 'failed')", name="status"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_studies.id", ondelete="CASCADE"), index=True
+    )
+    status: Mapped[str] = mapped_column(String(16))
+    command: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    fingerprint: Mapped[str]
+    environment: Mapped[dict[str, Any]]
+    host: Mapped[str]
+    pid: Mapped[int]
+    started_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime | None]
+
+
+class TrialTable(Table):
+    """One trial, under the number that Optuna gave it."""
+
+    __tablename__ = "selector_trials"
+    __table_args__ = (
+        UniqueConstraint("study_id", "number"),
+        CheckConstraint(
+            "state IN ('running', 'complete', 'pruned', 'failed', 'waiting')", name="state"
+        ),
+        CheckConstraint(
+            f"score IS NULL OR (score >= -{LARGEST} AND score <= {LARGEST})", name="score_finite"
+        ),
+        CheckConstraint("state <> 'complete' OR score IS NOT NULL", name="complete_has_score"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("selector_studies.id", ondelete="CASCADE"))
+    run_id: Mapped[int | None] = mapped_column(
+        ForeignKey("selector_runs.id", ondelete="SET NULL"), index=True
+    )
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16))
+    backbone: Mapped[str]
+    params: Mapped[dict[str, Any]]
+    origin: Mapped[str] = mapped_column(String(16))
+    seed: Mapped[int] = mapped_column(BigInteger)
+    score: Mapped[float | None]
+    best_epoch: Mapped[int | None]
+    epochs: Mapped[int] = mapped_column(default=0)
+    seconds: Mapped[float | None]
+    failure_cause: Mapped[str | None]
+    failure_message: Mapped[str | None]
+    parameters: Mapped[int | None] = mapped_column(BigInteger)
+    trained_parameters: Mapped[int | None] = mapped_column(BigInteger)
+    latency_ms: Mapped[float | None]
+    started_at: Mapped[dt.datetime | None]
+    ended_at: Mapped[dt.datetime | None]
+
+
+class EpochTable(Table):
+    """One epoch of one trial; a number that was not finite is NULL."""
+
+    __tablename__ = "selector_epochs"
+
+    trial_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
+    )
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    train_loss: Mapped[float | None]
+    validation_loss: Mapped[float | None]
+    score: Mapped[float | None]
+    lr: Mapped[float | None]
+    seconds: Mapped[float | None]
+
+
+class MetricTable(Table):
+    """One metric of one candidate; NULL where it does not exist, as AUROC of a single class."""
+
+    __tablename__ = "selector_metrics"
+
+    trial_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[float | None]
+
+
+class ClassScoreTable(Table):
+    """One class of one candidate, in the order of the study's classes."""
+
+    __tablename__ = "selector_class_scores"
+
+    trial_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    precision: Mapped[float]
+    recall: Mapped[float]
+    f1: Mapped[float]
+    support: Mapped[int]
+
+
+class PredictionTable(Table):
+    """Validation log-probabilities of one candidate: little-endian float32, compressed."""
+
+    __tablename__ = "selector_predictions"
+
+    trial_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
+    )
+    samples: Mapped[int]
+    classes: Mapped[int]
+    log_probabilities: Mapped[bytes]
+
+
+class ArtifactTable(Table):
+    """A file that belongs to a trial, by its name below the artifacts folder."""
+
+    __tablename__ = "selector_artifacts"
+    __table_args__ = (UniqueConstraint("trial_id", "kind"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("selector_trials.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(32))
+    file: Mapped[str]
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[dt.datetime]

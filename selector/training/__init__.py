@@ -1,0 +1,26 @@
+"""Training, seen from outside: a network, the loop over epochs, predictions, checkpoints, costs."""
+
+from selector.training.checkpoints import (
+    LoadedCheckpoint,
+    SavedCheckpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from selector.training.cost import latency_ms, measure_step
+from selector.training.evaluation import predict_log_probabilities
+from selector.training.loop import train
+from selector.training.network import Network
+from selector.training.process import prepare_process
+
+__all__ = [
+    "LoadedCheckpoint",
+    "Network",
+    "SavedCheckpoint",
+    "latency_ms",
+    "load_checkpoint",
+    "measure_step",
+    "predict_log_probabilities",
+    "prepare_process",
+    "save_checkpoint",
+    "train",
+]

@@ -1,0 +1,91 @@
+"""Predictions of a network: one path for validation in the loop and for any other images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selector.data.normalize import normalize
+from selector.errors import InputError
+from selector.records import Bytes, Floats, Preprocessing, SplitImages
+from selector.tasks.base import Task
+from selector.training import precision as precisions
+from selector.training.batches import sequential_batches
+from selector.training.network import Network
+from selector.training.precision import Precision
+from selector.training.prefix import FILL_BATCH, PrefixSource, run_prefix
+
+
+def predict_log_probabilities(
+    network: Network,
+    images: SplitImages | Bytes | Iterable[Bytes],
+    preprocessing: Preprocessing,
+    *,
+    task: Task,
+    device: torch.device,
+    batch_size: int = FILL_BATCH,
+    precision: Precision = "fp32",
+) -> Floats:
+    """Log probabilities (n, classes) float32 of images, in their order.
+
+    `images` is a split, one array of uint8 pixels (n, height, width, 3), or batches of such arrays,
+    which are used as they come. With the precision of training and the default batch size, a
+    candidate's stored predictions come out again bit by bit on the same CPU.
+    """
+    network.place(device)
+    batches = _batches(images.images if isinstance(images, SplitImages) else images, batch_size)
+    inputs = (
+        run_prefix(network, normalize(_to_device(pixels, device), preprocessing), precision)
+        for pixels in batches
+    )
+    return log_probabilities(network, inputs, task=task, device=device, precision=precision)
+
+
+def split_log_probabilities(
+    network: Network,
+    source: PrefixSource,
+    n: int,
+    *,
+    task: Task,
+    device: torch.device,
+    precision: Precision,
+) -> Floats:
+    """Log probabilities (n, classes) of the n samples of a source."""
+    inputs = (source.features(indices) for indices in sequential_batches(n, FILL_BATCH))
+    return log_probabilities(network, inputs, task=task, device=device, precision=precision)
+
+
+def log_probabilities(
+    network: Network,
+    inputs: Iterable[Tensor],
+    *,
+    task: Task,
+    device: torch.device,
+    precision: Precision,
+) -> Floats:
+    """Log probabilities (n, classes) of batches of suffix inputs; the mode stays as it was."""
+    was_training = network.training
+    network.eval()
+    with torch.no_grad(), precisions.autocast(precision, device):
+        # One transfer at the end: a transfer a batch would wait for the device each time.
+        parts = [task.log_probabilities(network.suffix(x)) for x in inputs]
+    network.train(was_training)
+    if not parts:
+        raise InputError("No images to predict.")
+    return np.asarray(torch.cat(parts).float().cpu().numpy(), dtype=np.float32)
+
+
+def _batches(pixels: Bytes | Iterable[Bytes], batch_size: int) -> Iterator[Bytes]:
+    if not isinstance(pixels, np.ndarray):
+        yield from pixels
+        return
+    for start in range(0, len(pixels), batch_size):
+        yield pixels[start : start + batch_size]
+
+
+def _to_device(pixels: Bytes, device: torch.device) -> Tensor:
+    # np.array copies out of a read-only map into memory torch may own.
+    return torch.from_numpy(np.array(pixels)).to(device)

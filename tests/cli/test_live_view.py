@@ -1,0 +1,132 @@
+"""What a person sees on a terminal during a run."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from selector.cli.live_view import LiveView, Seen
+from selector.records import (
+    DataProgress,
+    EpochEnded,
+    Event,
+    RunEnded,
+    RunReady,
+    TrialCounts,
+    TrialEnded,
+    TrialStarted,
+)
+
+READY = RunReady(
+    study="flowers",
+    store="sqlite:///selector.db",
+    device="cpu, 2 threads",
+    metric="f1_macro",
+    goal="maximize",
+    epochs=5,
+    trials=12,
+    earlier=TrialCounts(complete=2, pruned=1),
+    best_score=0.8123,
+    counts={"train": 1257, "validation": 270, "test": 270},
+    classes=10,
+)
+STARTED = TrialStarted(
+    number=3,
+    backbone="bundled:efficientnet_lite0",
+    params={"lr": 0.00123, "freeze_depth": 3, "batch_size": 32},
+    origin="sampler",
+)
+EPOCH = EpochEnded(number=3, epoch=2, epochs=5, score=0.9, best_score=0.91, seconds=3.0)
+
+
+def _ended(number: int, state: str = "complete", **changes: object) -> TrialEnded:
+    values: dict[str, object] = {
+        "number": number,
+        "backbone": "bundled:efficientnet_lite0",
+        "state": state,
+        "score": 0.91,
+        "best_epoch": 2,
+        "epochs": 5,
+        "seconds": 12.0,
+        "failure": None,
+        "counts": TrialCounts(complete=3, pruned=1),
+        "best_score": 0.91,
+        "best_trial": number,
+    }
+    return TrialEnded(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def _shown(*events: Event, width: int = 80) -> str:
+    """The moving part after the events, and above it what has been printed for good."""
+    output = io.StringIO()
+    console = Console(file=output, width=width, force_terminal=True, color_system=None)
+    view = LiveView(console)
+    for event in events:
+        view(event)
+    console.print(view._draw())
+    return output.getvalue()
+
+
+def test_the_running_trial_shows_backbone_parameters_and_epoch() -> None:
+    text = _shown(READY, STARTED, EPOCH)
+
+    for part in (
+        "trial   3",
+        "efficientnet_lite0",
+        "lr 0.00123",
+        "freeze 3",
+        "epoch 2/5",
+        "0.9000",
+    ):
+        assert part in text
+    assert "3/12 trials: 2 complete, 1 pruned, 0 failed" in text
+    assert "best 0.8123" in text
+
+
+def test_a_finished_trial_leaves_one_line() -> None:
+    text = _shown(READY, STARTED, EPOCH, _ended(3))
+
+    assert len([line for line in text.splitlines() if line.startswith("trial ")]) == 1
+    assert "new best" in text
+
+
+def test_decoding_shows_a_bar() -> None:
+    text = _shown(DataProgress(done=120, total=1797, label="decoding train at 64 px"))
+
+    assert "decoding train at 64 px" in text
+    assert "120/1,797" in text
+
+
+def test_the_time_left_is_the_median_trial_times_the_trials_left() -> None:
+    seen = Seen(ready=READY, counts=TrialCounts(complete=4), seconds=[10.0, 14.0, 300.0])
+
+    assert seen.seconds_left(now=0.0) == 8 * 14.0
+    seen.trial, seen.trial_began = STARTED, 100.0
+    assert seen.seconds_left(now=104.0) == 8 * 14.0 - 4.0
+    assert Seen(ready=READY).seconds_left(now=0.0) is None
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    failure = "bug: RuntimeError: something long went wrong in here " * 3
+    text = _shown(
+        READY,
+        STARTED,
+        _ended(3),
+        _ended(4, "failed", failure=failure, score=None, best_epoch=None),
+        STARTED,
+        EPOCH,
+        RunEnded(reason="12 trials", seconds=100.0),
+        width=width,
+    )
+
+    assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_markup_and_control_characters_are_shown_as_they_are() -> None:
+    text = _shown(READY, _ended(4, "failed", failure="bug: [red]\x1b[2J[/red]"), width=120)
+
+    assert "[red]\\x1b[2J[/red]" in text
+    assert "\x1b[2J" not in text

@@ -1,0 +1,124 @@
+"""`run`, from a study file to a leaderboard, and once more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from selector.store import Store
+from tests.cli.conftest import STUDY, Command
+
+
+def _trials(place: Path, name: str = "tiny", file: str = "selector.db") -> list[object]:
+    with Store.open(f"sqlite:///{place / file}") as store:
+        return [
+            (row.number, row.state, row.score, dict(row.params), row.epochs, dict(row.metrics))
+            for row in store.trials(name)
+        ]
+
+
+def test_run_ends_with_a_leaderboard_and_rows_in_the_store(selector: Command, place: Path) -> None:
+    result = selector("run", "study.yaml")
+
+    assert result.exit_code == 0, result.stderr
+    assert "3 complete, 0 pruned, 0 failed" in result.stdout
+    assert len(_trials(place)) == 3
+    lines = result.stderr.splitlines()
+    assert sum(line.startswith("trial ") for line in lines) == 3
+    assert lines[-1].startswith("ended   3 trials")
+
+
+def test_the_same_command_again_changes_nothing(selector: Command, place: Path) -> None:
+    selector("run", "study.yaml", "-q")
+    before = _trials(place)
+
+    again = selector("run", "study.yaml")
+
+    assert again.exit_code == 0
+    assert _trials(place) == before
+    assert "3 done before" in again.stderr
+
+
+def test_a_larger_budget_continues_the_study(selector: Command, place: Path) -> None:
+    selector("run", "study.yaml", "-q", "--set", "budget.trials=2")
+    first = _trials(place)
+
+    result = selector("run", "study.yaml", "-q", "--set", "budget.trials=4")
+
+    assert result.exit_code == 0, result.stderr
+    assert len(_trials(place)) == 4
+    assert _trials(place)[:2] == first
+
+
+def test_one_seed_gives_the_same_trials_and_scores(selector: Command, place: Path) -> None:
+    for name in ("one.db", "two.db"):
+        url = f"sqlite:///{place / name}"
+        result = selector("run", "study.yaml", "-q", "--store", url, "--set", "budget.trials=5")
+        assert result.exit_code == 0, result.stderr
+
+    assert _trials(place, file="one.db") == _trials(place, file="two.db")
+
+
+def test_quiet_prints_the_leaderboard_alone(selector: Command) -> None:
+    result = selector("run", "study.yaml", "-q", "--set", "budget.trials=1")
+
+    assert result.stderr == ""
+    assert result.stdout.startswith("tiny: f1_macro")
+
+
+def test_json_of_run_is_one_document(selector: Command) -> None:
+    result = selector("run", "study.yaml", "--set", "budget.trials=1", "--format", "json")
+
+    assert json.loads(result.stdout)["trials"]["complete"] == 1
+
+
+def test_another_metric_is_a_conflict_with_the_stored_study(selector: Command, place: Path) -> None:
+    selector("run", "study.yaml", "-q", "--set", "budget.trials=1")
+    before = _trials(place)
+
+    result = selector("run", "study.yaml", "--set", "metric.name=accuracy")
+
+    assert result.exit_code == 3
+    assert "error: Study 'tiny' is stored with other settings" in result.stderr
+    assert "metric.name: 'f1_macro' -> 'accuracy'" in result.stderr
+    assert result.stdout == ""
+    assert _trials(place) == before
+
+
+def test_a_study_without_any_complete_trial_exits_5(selector: Command, place: Path) -> None:
+    # The decay alone multiplies the weights by -1e20 at each step, so they overflow at once.
+    exploding = "lr: 1.0\n  optimizer: sgd\n  warmup_epochs: 0\n  weight_decay: 1.0e+20"
+    (place / "study.yaml").write_text(
+        STUDY.replace("lr: {log_uniform: [1.0e-3, 1.0e-2]}", exploding)
+    )
+
+    result = selector("run", "study.yaml", "--set", "budget.trials=2")
+
+    assert result.exit_code == 5, result.stderr
+    assert "no trial completed: 2 failed" in result.stderr
+    assert "failed    toy:cnn" in result.stderr
+    assert "non_finite" in selector("show", "tiny").stdout
+
+
+def test_dry_run_prints_the_plan_and_stores_nothing(selector: Command, place: Path) -> None:
+    result = selector("run", "study.yaml", "--dry-run")
+
+    assert result.exit_code == 0, result.stderr
+    for part in ("Plan of study tiny", "time", "disk", "memory", "First trials", "Measured"):
+        assert part in result.stdout
+    assert not (place / "selector.db").exists()
+    assert not (place / "selector-artifacts").exists()
+
+
+@pytest.mark.parametrize("output", ["json", "csv", "md"])
+def test_the_plan_comes_in_every_format(selector: Command, output: str) -> None:
+    result = selector("run", "study.yaml", "--dry-run", "-q", "--format", output)
+
+    assert result.exit_code == 0, result.stderr
+    if output == "json":
+        plan = json.loads(result.stdout)
+        assert plan["trials"] == 3
+        assert plan["cache_bytes"] == 170 * 16 * 16 * 3
+    assert "toy:cnn" in result.stdout

@@ -1,0 +1,67 @@
+"""`init`, `validate`, `schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from selector.spec import load_study, parse_study
+from tests.cli.conftest import Command
+from tests.cli.test_bad_input import _tree
+
+
+def test_init_writes_a_study_that_validates(selector: Command, place: Path) -> None:
+    _tree(place / "My Flowers")
+
+    result = selector("init", "My Flowers", "--output", "flowers.yaml")
+
+    assert result.exit_code == 0, result.stderr
+    spec = load_study(place / "flowers.yaml")
+    assert spec.name == "my-flowers"
+    assert spec.data.path == "My Flowers"
+    checked = selector("validate", "flowers.yaml", "--set", "search.backbone=toy:cnn")
+    assert checked.exit_code == 0, checked.stderr
+
+
+def test_init_never_overwrites_without_force(selector: Command, place: Path) -> None:
+    _tree(place / "images")
+    before = (place / "study.yaml").read_text()
+
+    refused = selector("init", "images")
+
+    assert refused.exit_code == 3
+    assert "--force" in refused.stderr
+    assert (place / "study.yaml").read_text() == before
+    assert selector("init", "images", "--force").exit_code == 0
+    assert load_study(place / "study.yaml").name == "images"
+
+
+def test_init_without_images_says_so(selector: Command, place: Path) -> None:
+    result = selector("init", "nowhere", "--output", "new.yaml")
+
+    assert result.exit_code == 2
+    assert "nowhere" in result.stderr
+    assert not (place / "new.yaml").exists()
+
+
+def test_validate_prints_a_study_that_reads_back_the_same(selector: Command, place: Path) -> None:
+    result = selector("validate", "study.yaml", "--set", "search.lr=1e-3")
+
+    assert result.exit_code == 0, result.stderr
+    spec = load_study(place / "study.yaml", overrides=["search.lr=1e-3"])
+    assert parse_study(result.stdout) == spec
+
+
+def test_validate_prints_json(selector: Command) -> None:
+    plain = json.loads(selector("validate", "study.yaml", "--format", "json").stdout)
+
+    assert plain["name"] == "tiny"
+    assert plain["budget"]["trials"] == 3
+
+
+def test_schema_knows_samplers_pruners_and_metrics(selector: Command) -> None:
+    text = selector("schema").stdout
+
+    json.loads(text)
+    for name in ("tpe", "cmaes", "hyperband", "successive_halving", "f1_macro", "log_loss"):
+        assert f'"{name}"' in text

@@ -1,0 +1,172 @@
+"""Who runs which trial, on each kind of database."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from selector.records import EpochRecord, TrialEnd
+from selector.search import pruners, storage
+from selector.search.claims import OWNER, Claim, Claims
+from selector.spec import StudySpec
+from selector.store import Store
+from tests.search.conftest import ParseStudy, begin_run, register_study
+
+
+def open_claims(store: Store, spec: StudySpec, run_id: int) -> tuple[Claims, optuna.Study]:
+    pruner = pruners.load("none").build(spec, {})
+    study = storage.open_study(store, spec.name, goal=spec.metric.goal, pruner=pruner)
+    claims = Claims(store, study, spec, run_id=run_id)
+    claims.plan()
+    return claims, study
+
+
+def take(claims: Claims) -> Claim:
+    claim = claims.take()
+    assert isinstance(claim, Claim), claim
+    return claim
+
+
+def pruned(number: int, score: float = 0.5) -> TrialEnd:
+    epoch = EpochRecord(
+        epoch=1, train_loss=1.0, validation_loss=1.0, score=score, lr=0.1, seconds=0.1
+    )
+    return TrialEnd(
+        number=number, state="pruned", epochs=(epoch,), score=score, best_epoch=1, seconds=0.1
+    )
+
+
+def states(study: optuna.Study) -> list[TrialState]:
+    return [trial.state for trial in study.get_trials(deepcopy=False)]
+
+
+@pytest.fixture
+def six(study: ParseStudy) -> StudySpec:
+    return study("budget: {trials: 6}\n")
+
+
+def test_a_study_ends_with_exactly_its_budget(store: Store, six: StudySpec) -> None:
+    claims, study = open_claims(store, six, register_study(store, six))
+    for _ in range(6):
+        claim = take(claims)
+        claims.end(claim, pruned(claim.number))
+    assert claims.take() == "6 trials"
+    assert states(study) == [TrialState.PRUNED] * 6
+
+
+def test_the_plan_is_made_once_in_the_life_of_a_study(store: Store, six: StudySpec) -> None:
+    run_id = register_study(store, six)
+    _, study = open_claims(store, six, run_id)
+    planned = len(states(study))
+    open_claims(store, six, begin_run(store, six))
+    assert len(states(study)) == planned == 4
+
+
+def test_a_trial_handed_back_keeps_its_number_parameters_and_reports(
+    store: Store, six: StudySpec
+) -> None:
+    claims, study = open_claims(store, six, register_study(store, six))
+    first = take(claims)
+    first.trial.report(0.25, 0)
+    claims.hand_back(first)
+    assert store.trials(six.name)[0].state == "waiting"
+    again = take(claims)
+    assert (again.number, again.params) == (first.number, first.params)
+    assert study.get_trials()[again.number].intermediate_values == {0: 0.25}
+
+
+def test_a_trial_whose_process_died_is_handed_out_again(store: Store, six: StudySpec) -> None:
+    claims, study = open_claims(store, six, register_study(store, six))
+    lost = take(claims)
+    # The process that took it is gone: no such pid with that start.
+    lost.trial.set_user_attr(OWNER, {**lost.trial.user_attrs[OWNER], "created": 1.0})
+    again = take(claims)
+    assert (again.number, again.params) == (lost.number, lost.params)
+    assert TrialState.RUNNING in states(study)
+
+
+def test_a_trial_of_a_living_process_is_left_alone(store: Store, six: StudySpec) -> None:
+    claims, _ = open_claims(store, six, register_study(store, six))
+    assert take(claims).number != take(claims).number
+
+
+def test_a_trial_lost_between_ask_and_claim_is_handed_out_again(
+    store: Store, six: StudySpec
+) -> None:
+    claims, study = open_claims(store, six, register_study(store, six))
+    orphan = study.ask()
+    assert take(claims).number == orphan.number
+
+
+def test_a_trial_that_only_our_row_saw_end_is_ended_in_optuna_too(
+    store: Store, six: StudySpec
+) -> None:
+    claims, study = open_claims(store, six, register_study(store, six))
+    claim = take(claims)
+    claim.trial.report(0.5, 0)
+    store.finish_trial(six.name, pruned(claim.number))  # and the process died before telling Optuna
+    take(claims)
+    assert study.get_trials()[claim.number].state == TrialState.PRUNED
+
+
+def test_an_interrupted_search_proposes_what_the_uninterrupted_one_does(
+    store: Store, study: ParseStudy
+) -> None:
+    proposals = []
+    for name, break_after in (("whole", 99), ("broken", 6)):
+        spec = study("budget: {trials: 9}\n").model_copy(update={"name": name})
+        claims, _ = open_claims(store, spec, register_study(store, spec))
+        found = []
+        for number in range(9):
+            if number == break_after:
+                claims.hand_back(take(claims))
+                claims, _ = open_claims(store, spec, begin_run(store, spec))
+            claim = take(claims)
+            found.append(claim.params)
+            claim.trial.report(float(claim.params["lr"]), 0)
+            claims.end(claim, pruned(claim.number, float(claim.params["lr"])))
+        proposals.append(found)
+    assert proposals[0] == proposals[1]
+
+
+@contextmanager
+def started(processes: list[multiprocessing.Process]) -> Iterator[None]:
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.join(timeout=120)
+            if process.is_alive():
+                process.kill()
+
+
+def _take_all(url: str, spec: StudySpec, run_id: int, taken: multiprocessing.Queue[int]) -> None:
+    with Store.open(url) as store:
+        claims, _ = open_claims(store, spec, run_id)
+        while isinstance(claim := claims.take(), Claim):
+            taken.put(claim.number)
+            claims.end(claim, pruned(claim.number))
+
+
+def test_workers_started_together_never_share_a_trial_nor_exceed_the_budget(
+    store: Store, store_url: str, study: ParseStudy
+) -> None:
+    spec = study("budget: {trials: 12}\n")
+    run_id = register_study(store, spec)
+    context = multiprocessing.get_context("spawn")
+    taken: multiprocessing.Queue[int] = context.Queue()
+    workers = [
+        context.Process(target=_take_all, args=(store_url, spec, run_id, taken)) for _ in range(3)
+    ]
+    with started(workers):
+        numbers = [taken.get(timeout=120) for _ in range(12)]
+    assert Counter(numbers) == Counter(range(12))
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
