@@ -22,6 +22,7 @@ from selector.records import (
     RunEnded,
     RunReady,
     RunStart,
+    RunStatus,
     StudyRow,
 )
 from selector.registration import register
@@ -125,7 +126,7 @@ def _recorded(study: StudyRow, prepared: Prepared, store: Store, *, command: str
             pid=os.getpid(),
         )
     )
-    status = "failed"
+    status: RunStatus = "failed"
     try:
         with terminable():
             yield run_id

@@ -100,6 +100,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_run_stays_the_function_once_its_module_is_imported() -> None:
+    code = "import selector.run, selector; print(type(selector.run).__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "function"
+
+
 def test_an_unknown_attribute_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Stduy'"):
         _ = selector.Stduy  # type: ignore[attr-defined]

@@ -34,7 +34,9 @@ def _page(findings: Sequence[Finding]) -> Page:
     problems = sum(finding.status == "problem" for finding in findings)
     rows = tuple((f.status, figures.safe(f.name), figures.safe(f.value)) for f in findings)
     advice = tuple(f"{f.name}: {figures.safe(f.advice)}" for f in findings if f.advice)
-    verdict = f"{problems} problems stop a run." if problems else "All that a run needs is here."
+    verdict = "All that a run needs is here."
+    if problems:
+        verdict = f"{problems} problem{'s stop' if problems > 1 else ' stops'} a run."
     names = ("name", "status", "value", "advice")
     return Page(
         title="This machine",

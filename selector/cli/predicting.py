@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from selector.records import Prediction, TrialRow
     from selector.reporting import Page
 
+_SHOWN_PATH = 44  # characters of a path in a table; the other formats have all of it
+
 Images = Annotated[
     list[Path], typer.Argument(metavar="PATH...", help="Images, or folders of them.")
 ]
@@ -85,7 +87,7 @@ def _page(study: str, candidate: TrialRow, predictions: Sequence[Prediction]) ->
     columns = (Column("image"), Column("label"), Column("probability", right=True), Column("then"))
     rows = tuple(
         (
-            figures.safe(p.path),
+            figures.safe(_end_of(p.path)),
             figures.safe(p.label),
             figures.score(p.probabilities[p.label]),
             figures.safe(_second(p)),
@@ -109,6 +111,11 @@ def _page(study: str, candidate: TrialRow, predictions: Sequence[Prediction]) ->
             tuple((p.path, p.label, *p.probabilities.values()) for p in predictions),
         ),
     )
+
+
+def _end_of(path: str) -> str:
+    """The path, or as much of its end as a table has room for."""
+    return path if len(path) <= _SHOWN_PATH else f"…{path[1 - _SHOWN_PATH :]}"
 
 
 def _second(prediction: Prediction) -> str:

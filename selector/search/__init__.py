@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from selector import backbones
@@ -9,6 +10,7 @@ from selector.errors import ProblemsError, SelectorError, UnavailableError
 from selector.search import pruners, samplers
 from selector.search.recipe import weights_of
 from selector.spec import StudySpec
+from selector.spec.domains import AnyDomain, Choice, Fixed
 
 
 def check(spec: StudySpec, *, base: Path) -> None:
@@ -25,7 +27,7 @@ def check(spec: StudySpec, *, base: Path) -> None:
             problems.append(problem)
     for name in spec.backbone_names:
         try:
-            backbones.check(name, weights=weights_of(spec, name, base=base))
+            _check_backbone(spec, name, base=base)
         except SelectorError as problem:
             problems.append(problem)
     if not problems:
@@ -41,3 +43,21 @@ def _check_sampler(spec: StudySpec) -> None:
 
 def _check_pruner(spec: StudySpec) -> None:
     pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
+
+
+def _check_backbone(spec: StudySpec, name: str, *, base: Path) -> None:
+    """Build the backbone at the ends of its image sizes: weights, cuts and sizes all show now."""
+    weights = weights_of(spec, name, base=base)
+    backbones.check(name, weights=weights)
+    for size in _image_sizes(spec.space_of(name)["image_size"]):
+        backbones.load(name, weights=weights, image_size=size, seed=spec.seed)
+
+
+def _image_sizes(domain: AnyDomain) -> Sequence[int]:
+    match domain:
+        case Fixed(value):
+            return (int(value),)
+        case Choice(values):
+            return tuple(int(value) for value in values)
+        case _:
+            return (int(domain.low), int(domain.high))

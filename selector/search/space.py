@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import cast
+
 import optuna
 from optuna.distributions import (
     BaseDistribution,

@@ -154,4 +154,6 @@ def _why(url: URL, error: DBAPIError) -> str:
         return (
             f"{where} The folder '{file.parent}' does not exist; create it or set SELECTOR_STORE."
         )
-    return f"{where} Set SELECTOR_STORE to another file, or move '{file}' away."
+    if "not a database" in first_line:
+        return f"{where} Set SELECTOR_STORE to another file, or move '{file}' away."
+    return f"{where} Check that '{file}' can be written and that its disk has space."

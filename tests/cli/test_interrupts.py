@@ -10,7 +10,7 @@ import pytest
 
 from selector.records import TrialRow
 from selector.store import Store
-from tests.cli.conftest import start
+from tests.cli.conftest import Command, start
 
 _LONGER = ("--set", "budget.trials=6", "--set", "budget.epochs=3")
 
@@ -26,14 +26,14 @@ def _stop_after_first_trial(process: subprocess.Popen[str], signum: int) -> list
     return rest.splitlines()
 
 
-def _rows(place: Path) -> tuple[TrialRow, ...]:
-    with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
+def _rows(place: Path, file: str = "selector.db") -> tuple[TrialRow, ...]:
+    with Store.open(f"sqlite:///{place / file}") as store:
         return store.trials("tiny")
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_continues_to_exactly_its_budget(
-    place: Path, cache: Path, signum: int, code: int
+    selector: Command, place: Path, cache: Path, signum: int, code: int
 ) -> None:
     environment = {"SELECTOR_CACHE": str(cache)}
     process = start("run", "study.yaml", *_LONGER, cwd=place, environment=environment)
@@ -46,29 +46,17 @@ def test_a_stopped_run_continues_to_exactly_its_budget(
     before = {row.number: row for row in _rows(place) if row.state == "complete"}
     assert 1 <= len(before) < 6
 
-    again = start("run", "study.yaml", *_LONGER, cwd=place, environment=environment)
-    _, errors = again.communicate(timeout=120)
+    again = selector("run", "study.yaml", *_LONGER)
 
-    assert again.returncode == 0, errors
+    assert again.exit_code == 0, again.stderr
     rows = _rows(place)
     assert [row.number for row in rows] == list(range(6))
     assert {row.state for row in rows} == {"complete"}
     for row in rows:
         assert row.number not in before or row == before[row.number]
 
-
-def test_a_stopped_study_ends_like_one_that_was_never_stopped(place: Path, cache: Path) -> None:
-    environment = {"SELECTOR_CACHE": str(cache)}
-    process = start("run", "study.yaml", *_LONGER, cwd=place, environment=environment)
-    _stop_after_first_trial(process, signal.SIGINT)
-    start("run", "study.yaml", *_LONGER, cwd=place, environment=environment).communicate(
-        timeout=120
-    )
-    stopped = [(row.score, dict(row.params)) for row in _rows(place)]
-    for file in place.glob("selector.db*"):
-        file.unlink()
-
-    whole = start("run", "study.yaml", *_LONGER, cwd=place, environment=environment)
-    whole.communicate(timeout=120)
-
-    assert [(row.score, dict(row.params)) for row in _rows(place)] == stopped
+    selector("run", "study.yaml", *_LONGER, "--store", f"sqlite:///{place / 'whole.db'}")
+    never_stopped = _rows(place, "whole.db")
+    assert [(row.params, row.score) for row in rows] == [
+        (row.params, row.score) for row in never_stopped
+    ]

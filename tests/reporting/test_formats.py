@@ -73,7 +73,7 @@ def test_names_cannot_steer_the_terminal(fmt: str, board: Leaderboard) -> None:
     if fmt == "md":
         assert "<i>" not in text.replace("\\<i\\>", "")
         lengths = {
-            line.replace("\\|", "").count("|") for line in text.splitlines() if line[0] == "|"
+            line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")
         }
         assert len(lengths) == 1
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from selector.selection.intervals import percentile_interval
 
 
 def test_the_interval_cuts_a_fortieth_off_each_side() -> None:
-    low, high = percentile_interval(np.arange(1001) / 1000, 0.5)
-    assert (low, high) == (0.025, 0.975)
+    interval = percentile_interval(np.arange(1001) / 1000, 0.5)
+    assert interval == pytest.approx((0.025, 0.975))
 
 
 def test_the_interval_holds_the_observed_score() -> None:

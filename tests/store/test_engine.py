@@ -59,6 +59,15 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     assert file.read_bytes() == before
 
 
+def test_a_database_that_cannot_grow_says_so_in_one_line(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 'x.db'}") as store:
+        url = store.url
+    (tmp_path / "x.db").unlink()
+    (tmp_path / "x.db").mkdir()
+    with pytest.raises(UnavailableError, match=r"unable to open.* Check that"):
+        Store.open(url)
+
+
 def test_a_server_out_of_reach_is_one_line_without_password() -> None:
     with pytest.raises(UnavailableError) as caught:
         Store.open("postgresql://me:s3cret@127.0.0.1:1/x")

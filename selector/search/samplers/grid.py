@@ -11,6 +11,7 @@ from optuna import Study
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GridSampler
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import Field
 
 from selector.errors import InputError
 from selector.records import Scalar
@@ -22,7 +23,7 @@ from selector.spec import StudySpec
 class GridOptions(Options):
     """`steps` says how many points a real-valued range is cut into, by parameter."""
 
-    steps: dict[str, int] = {}
+    steps: dict[str, int] = Field(default_factory=dict)
 
 
 class Grid:
