@@ -80,7 +80,7 @@ class NoCandidateError(SelectorError):
     exit_code = 5
 
 
-class InterruptedRun(SelectorError):  # noqa: N818 - an outcome, not a fault
+class InterruptedRun(SelectorError):
     """The run was stopped from outside; the same command continues it."""
 
     exit_code = 130

@@ -9,8 +9,11 @@ import typer
 from typer.core import TyperGroup
 
 from selector.cli import diagnosis, predicting, results, running, serving, study_files
-from selector.cli.output import explain
+from selector.cli.output import explain, note
 from selector.errors import SelectorError
+
+
+INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 
 
 class Commands(TyperGroup):
@@ -23,6 +26,9 @@ class Commands(TyperGroup):
         except SelectorError as error:
             explain(error)
             raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            note("Stopped.")
+            raise typer.Exit(INTERRUPTED) from None
 
 
 app = typer.Typer(

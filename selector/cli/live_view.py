@@ -89,7 +89,7 @@ class LiveView:
             case RunEnded():
                 seen.trial = seen.epoch = None
                 took = figures.duration(event.seconds)
-                self._print(Text(f"ended   {event.reason}, after {took}", style="dim"))
+                self._print(Text(f"ended   {event.reason}, after {took}\n", style="dim"))
 
     def _print_header(self, ready: RunReady) -> None:
         self._print(Text(wording.study_line(ready), style="bold"))
@@ -107,8 +107,9 @@ class LiveView:
         seen.best_trial = ended.best_trial
         seen.seconds.append(ended.seconds)
         line = Text(wording.trial_line(ended))
-        line.highlight_words([ended.state], style=_STYLES[ended.state])
-        line.highlight_words(["new best"], style="bold green")
+        line.highlight_words([f"  {ended.state} "], style=_STYLES[ended.state])
+        if wording.is_best(ended):
+            line.append("  best", style="bold green")
         self._print(line)
 
     def _print(self, line: Text) -> None:
@@ -125,19 +126,22 @@ class LiveView:
             lines.append(self._epochs())
         if seen.ready is not None:
             lines.append(self._totals(seen.ready))
+        elif seen.data is None:
+            lines.append(Text("starting", style="dim"))
         return Group(*lines)
 
     def _epochs(self) -> RenderableType:
         epoch, ready = self._seen.epoch, self._seen.ready
         if epoch is None:
-            return _bar("  epoch 1", 0, ready.epochs if ready else 1, "")
+            epochs = ready.epochs if ready else 1
+            return _bar(f"  epoch 1/{epochs}", 0, epochs, " ")
         scores = f"{figures.score(epoch.score)}  best of trial {figures.score(epoch.best_score)}"
         return _bar(f"  epoch {epoch.epoch}/{epoch.epochs}", epoch.epoch, epoch.epochs, scores)
 
     def _totals(self, ready: RunReady) -> RenderableType:
         seen, counts = self._seen, self._seen.counts
         parts = [
-            f"{wording.finished(counts)}/{ready.trials} trials:"
+            f"{wording.finished(counts)}/{ready.trials} done:"
             f" {counts.complete} complete, {counts.pruned} pruned, {counts.failed} failed"
         ]
         if seen.best_score is not None:
@@ -145,7 +149,7 @@ class LiveView:
             parts.append(f"best {figures.score(seen.best_score)}{of}")
         left = seen.seconds_left(time.monotonic())
         if left is not None and seen.trial is not None:
-            parts.append(f"about {figures.duration(left)} left")
+            parts.append(f"~{wording.rough(left)} left")
         return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
 
 

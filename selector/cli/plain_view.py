@@ -25,7 +25,7 @@ class PlainView:
                 ):
                     note(line)
             case TrialEnded():
-                note(wording.trial_line(event))
+                note(wording.trial_line(event) + wording.best_part(event))
             case RunEnded(reason=reason, seconds=seconds):
                 note(f"ended   {reason}, after {figures.duration(seconds)}")
             case _:

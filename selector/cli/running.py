@@ -36,11 +36,13 @@ def run(
     if dry_run:
         _print_plan(file, overrides or [], output, quiet=quiet)
         return
-    from selector import reporting
-    from selector.run import run as run_study
-
     with watching(quiet=quiet) as observe:
+        # Inside, for it takes seconds to import what trains.
+        from selector.run import run as run_study
+
         board = run_study(file, overrides=overrides or (), store=store, observe=observe)
+    from selector import reporting
+
     if output == "table":
         board = replace(board, candidates=board.candidates[:SHOWN])
     data(reporting.render(board, output, width=width(), color=colour()))

@@ -40,21 +40,29 @@ def budget_line(ready: RunReady) -> str:
 
 
 def trial_line(ended: TrialEnded) -> str:
-    """A finished trial: how it ended, what it reached, and the best so far."""
-    start = f"trial {ended.number:>3}  {ended.state:<8}  {figures.safe(ended.backbone):<24}"
+    """A finished trial: how it ended and what it reached."""
+    start = f"trial {ended.number:>3}  {ended.state:<8}  {figures.safe(ended.backbone):<26}"
     if ended.state == "failed":
         return f"{start}  {figures.safe(ended.failure or 'no reason given')}"
     at = f"{figures.score(ended.score)} @ {ended.best_epoch}/{ended.epochs}"
-    return f"{start}  {at:<13}  {figures.duration(ended.seconds):>6}{best_part(ended)}"
+    return f"{start}  {at:<13} {figures.duration(ended.seconds):>6}"
+
+
+def is_best(ended: TrialEnded) -> bool:
+    """Whether no candidate so far is better."""
+    return ended.best_trial == ended.number
 
 
 def best_part(ended: TrialEnded) -> str:
-    """The best candidate so far, at the end of a line."""
-    if ended.best_score is None:
+    """The best candidate so far, for the end of a line that stands alone."""
+    if ended.best_score is None or ended.state == "failed":
         return ""
-    if ended.best_trial == ended.number:
-        return "  new best"
-    return f"  best {figures.score(ended.best_score)}"
+    return "  new best" if is_best(ended) else f"  best {figures.score(ended.best_score)}"
+
+
+def rough(seconds: float) -> str:
+    """An estimated duration, without the decimals it cannot have."""
+    return f"{seconds:.0f}s" if seconds < 60 else figures.duration(seconds)
 
 
 def main_params(params: Mapping[str, Any]) -> str:

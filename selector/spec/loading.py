@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from selector.errors import InputError, StudyFileError
 from selector.spec import overrides as settings
 from selector.spec import problems
-from selector.spec.parameters import show
-from selector.spec.schema import StudySpec
+from selector.spec.domains import values_of
+from selector.spec.parameters import BACKBONE, show
+from selector.spec.schema import DataSpec, StudySpec
+from selector.spec.space import read_domain
 from selector.spec.yaml_text import MAX_BYTES, Document, Keys, read_yaml
+
+_Read = TypeVar("_Read")
 
 
 def load_study(path: Path, *, overrides: Sequence[str] = ()) -> StudySpec:
@@ -28,16 +33,52 @@ def parse_study(
     text: str, *, source: str = "study.yaml", overrides: Sequence[str] = ()
 ) -> StudySpec:
     """The study that `text` describes; `source` names it in messages."""
-    document = read_yaml(text, source=source)
-    if not isinstance(document.value, dict):
-        raise StudyFileError([_not_a_study(document)])
-    settings.apply(document, overrides)
-    return _validated(document)
+    return _validated(_document(text, source=source, overrides=overrides))
 
 
 def from_plain(plain: Mapping[str, Any], *, source: str = "stored study") -> StudySpec:
     """`to_plain` backwards: the study of plain JSON types, where no variable is filled in."""
     return _validated(Document(source, dict(plain)))
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a study file says where it is right; the rest of it may be wrong."""
+
+    data: DataSpec | None
+    backbones: tuple[str, ...]
+
+
+def readable_parts(path: Path, *, overrides: Sequence[str] = ()) -> Parts:
+    """The parts that can be checked against the world although the file has mistakes.
+
+    So that one pass finds those mistakes and what is wrong with the data as well. StudyFileError
+    or InputError where the file cannot be read at all.
+    """
+    document = _document(_text(Path(path)), source=str(path), overrides=overrides)
+    search = document.value.get("search")
+    return Parts(
+        data=_or_none(lambda: DataSpec.model_validate(document.value.get("data"))),
+        backbones=_or_none(
+            lambda: tuple(str(name) for name in values_of(read_domain(BACKBONE, search["backbone"])))
+        )
+        or (),
+    )
+
+
+def _or_none(read: Callable[[], _Read]) -> _Read | None:
+    try:
+        return read()
+    except (ValueError, TypeError, LookupError):
+        return None  # already among the file's own mistakes
+
+
+def _document(text: str, *, source: str, overrides: Sequence[str]) -> Document:
+    document = read_yaml(text, source=source)
+    if not isinstance(document.value, dict):
+        raise StudyFileError([_not_a_study(document)])
+    settings.apply(document, overrides)
+    return document
 
 
 def _validated(document: Document) -> StudySpec:
