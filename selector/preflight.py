@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from selector import data, search, tasks
+from selector import backbones, data, search, tasks
 from selector.environment import choose_device
 from selector.errors import (
     InputError,
     ProblemsError,
     SelectorError,
+    StudyFileError,
     UnavailableError,
     did_you_mean,
 )
 from selector.records import DataProgress, Observer
 from selector.settings import load_settings
-from selector.spec import StudySpec
+from selector.spec import StudySpec, load_study, readable_parts
+from selector.spec.schema import DataSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,21 @@ class Prepared:
     dataset: data.Dataset
     device: torch.device
     base: Path
+
+
+def load_prepared(path: Path, *, overrides: Sequence[str], observe: Observer) -> Prepared:
+    """The study of a file, read and with every part checked.
+
+    Raises ProblemsError with all mistakes: those of the file and, as far as the file can be read,
+    those of the data and the backbones as well.
+    """
+    base = path.resolve().parent
+    try:
+        spec = load_study(path, overrides=overrides)
+    except StudyFileError as mistakes:
+        more = _problems_elsewhere(path, base=base, overrides=overrides, observe=observe)
+        raise ProblemsError([*mistakes.problems, *more]) from None
+    return prepare(spec, base=base, observe=observe)
 
 
 def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
@@ -50,7 +67,7 @@ def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
     attempt(lambda: tasks.load(spec.task))
     attempt(lambda: search.check(spec, base=base))
     device = attempt(lambda: choose_device(spec.device))
-    dataset = attempt(lambda: _inspect(spec, base=base, observe=observe))
+    dataset = attempt(lambda: _inspect(spec.data, base=base, observe=observe))
     if isinstance(dataset, data.Dataset):
         attempt(lambda: check_classes(spec, dataset.class_names))
     if problems:
@@ -80,9 +97,31 @@ def check_classes(spec: StudySpec, class_names: tuple[str, ...]) -> None:
         )
 
 
-def _inspect(spec: StudySpec, *, base: Path, observe: Observer) -> data.Dataset:
+def _problems_elsewhere(
+    path: Path, *, base: Path, overrides: Sequence[str], observe: Observer
+) -> list[str]:
+    """What is wrong with the data and the backbones' names, of a file that is wrong itself."""
+    problems = []
+    try:
+        parts = readable_parts(path, overrides=overrides)
+    except StudyFileError:
+        return []  # no YAML at all, which is known already
+    for name in parts.backbones:
+        try:
+            backbones.check(name, weights="random")
+        except SelectorError as problem:
+            problems.append(str(problem))
+    if parts.data is not None:
+        try:
+            _inspect(parts.data, base=base, observe=observe)
+        except SelectorError as problem:
+            problems.append(str(problem))
+    return problems
+
+
+def _inspect(spec: DataSpec, *, base: Path, observe: Observer) -> data.Dataset:
     return data.inspect(
-        spec.data,
+        spec,
         base=base,
         cache=load_settings().cache,
         progress=lambda done, total, label: observe(

@@ -13,7 +13,7 @@ from selector import data, tasks
 from selector.environment import describe, device_name
 from selector.errors import InterruptedRun, NoCandidateError
 from selector.interrupts import Terminated, terminable
-from selector.preflight import Prepared, prepare
+from selector.preflight import Prepared, load_prepared
 from selector.records import (
     DataProgress,
     Event,
@@ -33,7 +33,7 @@ from selector.search.context import StudyContext
 from selector.search.worker import work
 from selector.selection.best import best_candidate
 from selector.settings import load_settings
-from selector.spec import load_study, to_plain
+from selector.spec import to_plain
 from selector.store import Store, safe_url
 from selector.training import prepare_process
 
@@ -57,8 +57,8 @@ def run(
     no trial completed, InterruptedRun when stopped from outside.
     """
     path = Path(study_file)
-    spec = load_study(path, overrides=overrides)
-    prepared = prepare(spec, base=path.resolve().parent, observe=observe)
+    prepared = load_prepared(path, overrides=overrides, observe=observe)
+    spec = prepared.spec
     with Store.open(store or load_settings().store) as opened:
         study = register(opened, spec, prepared.dataset.summary)
         reason = _search(study, prepared, opened, observe=observe, command=f"selector run {path}")

@@ -12,7 +12,6 @@ from selector.cli import diagnosis, predicting, results, running, serving, study
 from selector.cli.output import explain, note
 from selector.errors import SelectorError
 
-
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 
 

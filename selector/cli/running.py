@@ -52,12 +52,10 @@ def _print_plan(file: Path, overrides: list[str], output: Format, *, quiet: bool
     from selector import reporting
     from selector.cli.plan_page import plan_page
     from selector.plan import estimate
-    from selector.preflight import prepare
-    from selector.spec import load_study
+    from selector.preflight import load_prepared
 
-    spec = load_study(file, overrides=overrides)
     with watching(quiet=quiet) as observe:
-        prepared = prepare(spec, base=file.resolve().parent, observe=observe)
+        prepared = load_prepared(file, overrides=overrides, observe=observe)
         plan = estimate(prepared, observe=observe)
     data(reporting.render(plan_page(plan), output, width=width(), color=colour()))
 

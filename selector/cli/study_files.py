@@ -43,12 +43,11 @@ def init(images: Images, output: Output = Path("study.yaml"), force: Force = Fal
 
 def validate(file: StudyFile, overrides: Overrides = None, output: SpecFormat = "yaml") -> None:
     """Check a study file with its data, backbones, sampler and pruner; print it with defaults."""
-    from selector.preflight import prepare
-    from selector.spec import load_study, to_plain, to_yaml
+    from selector.preflight import load_prepared
+    from selector.spec import to_plain, to_yaml
 
-    spec = load_study(file, overrides=overrides or ())
     with watching(quiet=False) as observe:
-        prepare(spec, base=file.resolve().parent, observe=observe)
+        spec = load_prepared(file, overrides=overrides or (), observe=observe).spec
     data(to_yaml(spec) if output == "yaml" else json.dumps(to_plain(spec), indent=2))
 
 

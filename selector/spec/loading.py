@@ -60,7 +60,9 @@ def readable_parts(path: Path, *, overrides: Sequence[str] = ()) -> Parts:
     return Parts(
         data=_or_none(lambda: DataSpec.model_validate(document.value.get("data"))),
         backbones=_or_none(
-            lambda: tuple(str(name) for name in values_of(read_domain(BACKBONE, search["backbone"])))
+            lambda: tuple(
+                str(name) for name in values_of(read_domain(BACKBONE, search["backbone"]))
+            )
         )
         or (),
     )

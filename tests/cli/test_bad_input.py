@@ -184,6 +184,23 @@ def test_all_mistakes_of_data_backbones_and_sampler_are_found_in_one_pass(
         assert any(word in line for line in lines), (word, lines)
 
 
+def test_mistakes_of_file_data_and_backbones_are_found_in_one_pass(
+    selector: Command, folder: Path
+) -> None:
+    _empty_class(folder / "images")
+    _text_called_jpg(folder / "images")
+    (folder / "study.yaml").write_text(
+        FOLDER_STUDY.replace("f1_macro", "f1_makro")
+        .replace("image_size: 16", "lr: {log_uniform: [1.0e-2, 1.0e-5]}")
+        .replace("toy:cnn", "toy:cn")
+    )
+
+    lines = _lines(selector, folder)
+
+    for word in ("f1_makro", "upside down", "'cn'", "empty", "letter.jpg"):
+        assert sum(word in line for line in lines) == 1, (word, lines)
+
+
 def test_missing_weights_without_a_network_exit_4(
     selector: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
