@@ -12,19 +12,10 @@ from pathlib import Path
 from selector import data, tasks
 from selector.environment import describe, device_name
 from selector.errors import InterruptedRun, NoCandidateError
+from selector.events import DataProgress, Event, Observer, RunEnded, RunReady
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, load_prepared
-from selector.records import (
-    DataProgress,
-    Event,
-    Leaderboard,
-    Observer,
-    RunEnded,
-    RunReady,
-    RunStart,
-    RunStatus,
-    StudyRow,
-)
+from selector.records import Leaderboard, RunStart, RunStatus, StudyRow
 from selector.registration import register
 from selector.reporting.ranking import rank
 from selector.search import pruners, storage

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Set before torch is imported, here and in every process that a test starts: threads of tests that
+# run side by side would wait for each other on the same cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import datetime as dt
 import itertools
 import shutil

@@ -92,8 +92,10 @@ class Claims:
 
     def end(self, claim: Claim, end: TrialEnd) -> None:
         """Record the end of a trial: our row first, in one transaction, then Optuna's."""
-        self._store.finish_trial(self._spec.name, end)
-        self._tell(claim.number, end.state, end.score)
+        # Under the lock, or another worker's `reconcile` could tell Optuna in between.
+        with study_lock(self._store, self._spec.name):
+            self._store.finish_trial(self._spec.name, end)
+            self._tell(claim.number, end.state, end.score)
 
     def hand_back(self, claim: Claim) -> None:
         """Return an unfinished trial, parameters and number kept, for the next worker."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from selector import metrics
-from selector.records import Floats, Ints, Observer, Preprocessing, TrainingData
+from selector.events import Observer
+from selector.records import Floats, Ints, Preprocessing, TrainingData
 from selector.spec import StudySpec
 from selector.store import Store
 from selector.tasks import Task

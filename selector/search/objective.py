@@ -12,15 +12,8 @@ from torch import Tensor
 
 from selector import backbones
 from selector.errors import SelectorError, TrialFailedError
-from selector.records import (
-    EpochEnded,
-    EpochRecord,
-    EpochResult,
-    Floats,
-    Recipe,
-    TrainingData,
-    TrialEnd,
-)
+from selector.events import EpochEnded
+from selector.records import EpochRecord, EpochResult, Floats, Recipe, TrainingData, TrialEnd
 from selector.search import keeping
 from selector.search.claims import Claim
 from selector.search.context import StudyContext
