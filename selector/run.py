@@ -54,7 +54,7 @@ def run(
         study = register(opened, spec, prepared.dataset.summary)
         reason = _search(study, prepared, opened, observe=observe, command=f"selector run {path}")
         board = rank(opened, spec.name)
-    if not board.candidates:
+    if not board.candidates and not board.trials.running:
         raise NoCandidateError(
             f"Study '{spec.name}' ended ({reason}) and no trial completed: "
             f"{board.trials.failed} failed, {board.trials.pruned} pruned. "
