@@ -33,6 +33,7 @@ class RunReady:
     best_score: float | None
     counts: Mapping[SplitName, int]
     classes: int
+    backbones: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

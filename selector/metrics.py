@@ -67,7 +67,7 @@ def is_count_based(name: str) -> bool:
 
 
 def needs_positive(name: str) -> bool:
-    """True where the metric exists for two classes only and needs to know the positive one."""
+    """True where the metric is that of one class against the rest, and needs to know which."""
     _require_known(name)
     return name.endswith("_binary")
 
@@ -81,7 +81,7 @@ def compute(
     """One metric of predictions.
 
     `labels` is (n,) class indices, `log_probabilities` (n, classes); the predicted class is the
-    most probable one. `positive` is the index of the positive class of the binary metrics.
+    most probable one. `positive` is the index of the class that the binary metrics are about.
     """
     _require_known(name)
     _require_alike(labels, log_probabilities)
@@ -97,14 +97,14 @@ def compute_all(
 ) -> dict[str, float]:
     """Every metric that exists for these predictions, by name.
 
-    The binary metrics are there for two classes with a `positive` one only.
+    The binary metrics are there where a `positive` class is named.
     """
     _require_alike(labels, log_probabilities)
     n_classes = log_probabilities.shape[1]
     counts = confusion(labels, predicted_classes(log_probabilities), n_classes)
     scores: dict[str, float] = {}
     for name in _GOALS:
-        if needs_positive(name) and (positive is None or n_classes != 2):
+        if needs_positive(name) and positive is None:
             continue
         if name in _COUNT_BASED:
             scores[name] = float(from_confusion(name, counts, positive=positive))
@@ -278,13 +278,10 @@ def _require_alike(labels: Ints, log_probabilities: Floats) -> None:
 
 
 def _checked_positive(name: str, positive: int | None, n_classes: int) -> int:
-    if n_classes != 2:
-        raise InputError(
-            f"Metric '{name}' is for two classes, and there are {n_classes}. "
-            f"Use '{name.replace('binary', 'macro')}'."
-        )
     if positive is None:
         raise InputError(f"Metric '{name}' needs 'positive_class': the name of the positive class.")
-    if positive not in (0, 1):
-        raise InputError(f"Positive class {positive} of metric '{name}' is neither 0 nor 1.")
+    if not 0 <= positive < n_classes:
+        raise InputError(
+            f"Positive class {positive} of metric '{name}' is outside 0..{n_classes - 1}."
+        )
     return positive

@@ -62,6 +62,7 @@ class Plan:
     epochs: int
     combinations: int | None
     searched: tuple[str, ...]
+    continuous: tuple[str, ...]  # those of them that have infinitely many values
     first_trials: tuple[FirstTrial, ...]
     probes: tuple[Probe, ...]
     seconds: float
@@ -97,6 +98,7 @@ def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
         epochs=spec.budget.epochs,
         combinations=_combinations(spec),
         searched=_searched(spec),
+        continuous=_continuous(spec),
         first_trials=tuple(
             FirstTrial(origin=planned.origin, params=planned.params)
             for planned in startup.plan(spec)
@@ -180,6 +182,13 @@ def _searched(spec: StudySpec) -> tuple[str, ...]:
             if not isinstance(domain, Fixed):
                 names[name] = None
     return (*several, *names)
+
+
+def _continuous(spec: StudySpec) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for backbone in spec.backbone_names:
+        names |= {n: None for n, domain in spec.space_of(backbone).items() if not _count(domain)}
+    return tuple(names)
 
 
 def _combinations(spec: StudySpec) -> int | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from selector import backbones, data, search, tasks
+from selector import backbones, data, metrics, search, tasks
 from selector.environment import choose_device
 from selector.errors import (
     InputError,
@@ -64,6 +66,7 @@ def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
             problems.append(problem)
             return None
 
+    attempt(lambda: check_folder(load_settings().artifacts))
     attempt(lambda: tasks.load(spec.task))
     attempt(lambda: search.check(spec, base=base))
     device = attempt(lambda: choose_device(spec.device))
@@ -84,28 +87,44 @@ def check_classes(spec: StudySpec, class_names: tuple[str, ...]) -> None:
             f"metric.positive_class '{positive}' is no class of the data."
             f"{did_you_mean(positive, class_names)} Classes: {', '.join(class_names)}."
         )
-    if not name.endswith("_binary"):
-        return
-    if len(class_names) != 2:
-        raise InputError(
-            f"metric '{name}' is for two classes, the data has {len(class_names)}. "
-            f"Use {name.removesuffix('_binary')}_macro."
-        )
-    if positive is None:
+    if positive is None and metrics.needs_positive(name):
         raise InputError(
             f"metric '{name}' needs metric.positive_class. Classes: {', '.join(class_names)}."
         )
 
 
+def check_folder(artifacts: Path) -> None:
+    """Raise UnavailableError where no checkpoint could be written; leaves nothing behind."""
+    folder, made = artifacts.absolute(), list[Path]()
+    try:
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"selector")
+            file.flush()
+    except OSError as error:
+        raise UnavailableError(
+            f"The artifacts folder '{artifacts}' cannot be written to: "
+            f"{error.strerror or error}. Set SELECTOR_ARTIFACTS to another folder."
+        ) from error
+    finally:
+        for path in made:
+            # Not where another run has begun to use it.
+            with suppress(OSError):
+                path.rmdir()
+
+
 def _problems_elsewhere(
     path: Path, *, base: Path, overrides: Sequence[str], observe: Observer
 ) -> list[str]:
-    """What is wrong with the data and the backbones' names, of a file that is wrong itself."""
-    problems = []
+    """What is wrong with data, backbones, sampler and pruner of a file that is wrong itself."""
     try:
         parts = readable_parts(path, overrides=overrides)
     except StudyFileError:
         return []  # no YAML at all, which is known already
+    problems = []
+    if parts.rest is not None:
+        problems += search.member_problems(parts.rest, space_known=parts.space_known)
     for name in parts.backbones:
         try:
             backbones.check(name, weights="random")

@@ -233,6 +233,7 @@ class TrialRow:
     trained_parameters: int | None
     latency_ms: float | None
     checkpoint: str | None
+    checkpoint_sha256: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     started_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None

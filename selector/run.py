@@ -148,4 +148,5 @@ def _ready(prepared: Prepared, store: Store) -> RunReady:
         best_score=best.score if best else None,
         counts=summary.counts,
         classes=len(summary.class_names),
+        backbones=spec.backbone_names,
     )

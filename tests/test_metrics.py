@@ -39,7 +39,7 @@ def expected(name, labels, log_probabilities, positive=None):
         return reference.roc_auc_score(labels, probabilities, multi_class="ovr", labels=every)
     score = getattr(reference, f"{kind}_score")
     if average == "binary":
-        return score(labels, predicted, pos_label=positive, average="binary", zero_division=0)
+        return score(labels == positive, predicted == positive, zero_division=0)
     return score(labels, predicted, labels=every, average=average, zero_division=0)
 
 
@@ -66,9 +66,7 @@ def predictions(draw, with_every_class=False):
 @given(data=predictions())
 def test_metric_agrees_with_scikit_learn(name, data):
     labels, log_probabilities = data
-    positive = 1 if metrics.needs_positive(name) else None
-    if positive is not None and log_probabilities.shape[1] != 2:
-        return
+    positive = log_probabilities.shape[1] - 1 if metrics.needs_positive(name) else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wanted = expected(name, labels, log_probabilities, positive)
@@ -178,21 +176,22 @@ def test_many_confusion_matrices_score_as_one_by_one(name, positive):
         assert float(one) == float(got[index])
 
 
-def test_all_metrics_are_those_computed_alone():
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_all_metrics_are_those_computed_alone(n_classes):
     rng = np.random.default_rng(2)
-    labels = rng.integers(0, 2, 50)
-    log_p = log_softmax(rng.normal(size=(50, 2)))
+    labels = rng.integers(0, n_classes, 50)
+    log_p = log_softmax(rng.normal(size=(50, n_classes)))
     everything = metrics.compute_all(labels, log_p, positive=0)
     assert set(everything) == set(metrics.names())
     for name, value in everything.items():
         assert value == metrics.compute(name, labels, log_p, positive=0), name
 
 
-@pytest.mark.parametrize(("n_classes", "positive"), [(3, 1), (2, None)])
-def test_all_metrics_leave_out_the_binary_ones_where_they_mean_nothing(n_classes, positive):
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_all_metrics_leave_out_the_binary_ones_where_no_class_is_named(n_classes):
     labels = np.arange(n_classes)
     log_p = log_softmax(np.eye(n_classes))
-    everything = metrics.compute_all(labels, log_p, positive=positive)
+    everything = metrics.compute_all(labels, log_p)
     assert not [name for name in everything if metrics.needs_positive(name)]
     assert "f1_macro" in everything
 
@@ -214,9 +213,19 @@ def test_unknown_metric_names_the_known_ones():
         metrics.goal_of("f1_macroo")
 
 
-def test_binary_metric_of_three_classes_says_what_to_use():
-    with pytest.raises(InputError, match=r"two classes, and there are 3. Use 'f1_macro'"):
-        metrics.compute("f1_binary", np.arange(3), log_softmax(np.eye(3)), positive=1)
+def test_binary_metric_is_the_score_of_its_class_against_the_rest():
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 4, 80)
+    log_p = log_softmax(rng.normal(size=(80, 4)))
+    scores = metrics.per_class(labels, log_p, "abcd")
+    for positive, score in enumerate(scores):
+        assert metrics.compute("f1_binary", labels, log_p, positive=positive) == score.f1
+
+
+@pytest.mark.parametrize("positive", [-1, 3])
+def test_binary_metric_of_a_class_that_does_not_exist_is_refused(positive):
+    with pytest.raises(InputError, match=r"outside 0\.\.2"):
+        metrics.compute("f1_binary", np.arange(3), log_softmax(np.eye(3)), positive=positive)
 
 
 def test_binary_metric_without_a_positive_class_is_refused():

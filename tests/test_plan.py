@@ -79,3 +79,11 @@ def test_the_first_trials_begin_with_what_the_user_has(
     assert plan.first_trials[0].origin == "start_from"
     assert plan.first_trials[0].params["freeze_depth"] == 4
     assert plan.first_trials[1].origin == "recipe"
+
+
+def test_only_real_ranges_are_continuous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _plan(
+        tmp_path, monkeypatch, "search.lr={log_uniform: [1e-4, 1e-2]}", "search.freeze_depth=[1, 2]"
+    )
+    assert plan.continuous == ("lr",)
+    assert plan.searched == ("lr", "freeze_depth", "batch_size", "image_size")

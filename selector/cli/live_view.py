@@ -106,7 +106,8 @@ class LiveView:
         seen.counts, seen.best_score = ended.counts, ended.best_score
         seen.best_trial = ended.best_trial
         seen.seconds.append(ended.seconds)
-        line = Text(wording.trial_line(ended))
+        names = wording.name_width(seen.ready) if seen.ready else 0
+        line = Text(wording.trial_line(ended, names=names))
         line.highlight_words([f"  {ended.state} "], style=_STYLES[ended.state])
         if wording.is_best(ended):
             line.append("  best", style="bold green")

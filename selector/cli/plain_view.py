@@ -11,12 +11,16 @@ from selector.reporting import figures
 class PlainView:
     """Prints lines that stay; nothing is redrawn."""
 
+    def __init__(self) -> None:
+        self._names = 0
+
     def __call__(self, event: Event) -> None:
         """Print what the event is worth."""
         match event:
             case DataProgress(done=done, total=total, label=label) if done == total:
                 note(f"{label}: {total:,} images")
             case RunReady():
+                self._names = wording.name_width(event)
                 for line in (
                     wording.study_line(event),
                     wording.data_line(event),
@@ -25,7 +29,7 @@ class PlainView:
                 ):
                     note(line)
             case TrialEnded():
-                note(wording.trial_line(event) + wording.best_part(event))
+                note(wording.trial_line(event, names=self._names) + wording.best_part(event))
             case RunEnded(reason=reason, seconds=seconds):
                 note(f"ended   {reason}, after {figures.duration(seconds)}")
             case _:

@@ -27,14 +27,13 @@ def plan_page(plan: Plan) -> Page:
 
 def _facts(plan: Plan) -> tuple[tuple[str, str], ...]:
     sizes = ", ".join(f"{count:,} {split}" for split, count in plan.counts.items())
-    space = f"{plan.combinations:,} combinations" if plan.combinations else "continuous"
     limit = f", but {figures.duration(plan.time_limit)} at most" if plan.time_limit else ""
     memory = wording.size(plan.device_bytes) if plan.device_bytes else "not counted on this device"
     return (
         ("metric", plan.metric),
         ("data", f"{sizes} images in {plan.classes} classes"),
         ("budget", f"{plan.trials} trials of at most {plan.epochs} epochs"),
-        ("space", f"{space}: {', '.join(plan.searched) or 'nothing is searched'}"),
+        ("space", _space(plan)),
         ("device", figures.safe(plan.device)),
         ("time", f"about {figures.duration(plan.seconds)}{limit}"),
         (
@@ -44,6 +43,16 @@ def _facts(plan: Plan) -> tuple[tuple[str, str], ...]:
         ),
         ("memory", memory),
     )
+
+
+def _space(plan: Plan) -> str:
+    """What is searched, and how much of it there is."""
+    if not plan.searched:
+        return "nothing is searched"
+    names = ", ".join(plan.searched)
+    if plan.combinations is None:
+        return f"{names}; continuous: {', '.join(plan.continuous)}"
+    return f"{names}: {plan.combinations:,} combinations"
 
 
 def _first_trials(plan: Plan) -> ShownTable:

@@ -37,18 +37,17 @@ def predict(
     store: StoreUrl = None,
 ) -> None:
     """Label images with a study's best candidate."""
+    from selector.data.audit import check_files
+
     images = find_images(paths)
-    # After the paths, for it takes seconds to import what predicts.
+    check_files(images)
+    # After the images, for it takes seconds to import what predicts.
     from selector import reporting
-    from selector.environment import choose_device
-    from selector.predict import candidate_of, load_predictor
-    from selector.settings import load_settings
+    from selector.predict import candidate_of
 
     with reading(store) as opened:
         chosen = candidate_of(opened, study, trial=trial)
-    checkpoint = load_settings().artifacts / str(chosen.checkpoint)
-    predictor = load_predictor(checkpoint, device=choose_device(device))
-    page = _page(study, chosen, tuple(predictor.predict(images)))
+    page = _page(study, chosen, _predictions(chosen, images, device=device))
     data(reporting.render(page, output, width=width(), color=colour()))
 
 
@@ -62,7 +61,7 @@ def find_images(paths: Sequence[Path]) -> tuple[Path, ...]:
     found: list[Path] = []
     problems = []
     for path in paths:
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        inside = _images_below(path)
         if path.is_file():
             found.append(path)
         elif inside:
@@ -78,6 +77,37 @@ def find_images(paths: Sequence[Path]) -> tuple[Path, ...]:
     if not found:
         raise InputError("No image is named. Give image files or folders.")
     return tuple(found)
+
+
+def _images_below(folder: Path) -> list[Path]:
+    """The image files in a folder at any depth: by their endings, without what systems drop."""
+    from selector.data.image import SUFFIXES, is_junk
+
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(is_junk(part) for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+
+
+def _predictions(
+    candidate: TrialRow, images: Sequence[Path], *, device: str
+) -> tuple[Prediction, ...]:
+    from selector.environment import choose_device
+    from selector.predict import load_predictor
+    from selector.settings import load_settings
+    from selector.training import prepare_process
+
+    # As in training, or the same images could get other probabilities, and much slower.
+    prepare_process()
+    predictor = load_predictor(
+        load_settings().artifacts / str(candidate.checkpoint),
+        device=choose_device(device),
+        sha256=candidate.checkpoint_sha256,
+    )
+    return tuple(predictor.predict(images))
 
 
 def _page(study: str, candidate: TrialRow, predictions: Sequence[Prediction]) -> Page:

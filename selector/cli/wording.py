@@ -40,9 +40,14 @@ def budget_line(ready: RunReady) -> str:
     return f"{line}; {earlier} done before{best}"
 
 
-def trial_line(ended: TrialEnded) -> str:
-    """A finished trial: how it ended and what it reached."""
-    start = f"trial {ended.number:>3}  {ended.state:<8}  {figures.safe(ended.backbone):<26}"
+def name_width(ready: RunReady) -> int:
+    """Columns for a backbone's name, so that the lines of all trials align."""
+    return max(len(figures.safe(name)) for name in ready.backbones)
+
+
+def trial_line(ended: TrialEnded, *, names: int) -> str:
+    """A finished trial: how it ended and what it reached; `names` is as from `name_width`."""
+    start = f"trial {ended.number:>3}  {ended.state:<8}  {figures.safe(ended.backbone):<{names}}"
     if ended.state == "failed":
         return f"{start}  {figures.safe(ended.failure or 'no reason given')}"
     at = f"{figures.score(ended.score)} @ {ended.best_epoch}/{ended.epochs}"

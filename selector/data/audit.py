@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import PIL
 
 from selector.data.cache import fill_once
-from selector.data.image import DECODER_VERSION
+from selector.data.image import DECODER_VERSION, load_image
 from selector.data.parallel import Progress, map_threads
 from selector.data.readers.base import Listing
 from selector.errors import DataError
@@ -47,6 +47,22 @@ def audit(
         text = json.dumps([asdict(verdict) for verdict in verdicts])
         fill_once(path, lambda temporary: temporary.write_text(text))
     return verdicts
+
+
+def check_files(paths: Sequence[Path]) -> None:
+    """Decode every image once; DataError with each one that cannot be used."""
+
+    def fault(path: Path) -> tuple[str, ...]:
+        try:
+            load_image(path)
+        except DataError as error:
+            return error.problems
+        return ()
+
+    faults = map_threads(fault, paths, label="checking images", progress=None)
+    problems = [problem for found in faults for problem in found]
+    if problems:
+        raise DataError(problems)
 
 
 def _stamps(listing: Listing) -> list[str] | None:

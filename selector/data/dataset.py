@@ -75,9 +75,8 @@ def _read(spec: DataSpec, *, base: Path) -> Listing:
 
 def _faults(verdicts: Sequence[Verdict]) -> list[Problem]:
     kind = "images that cannot be decoded"
-    faults = [Problem(kind, verdict.fault) for verdict in verdicts if verdict.fault]
-    way_out = Problem("ways out", "To leave out such images: data.on_bad_image: skip.")
-    return [*faults, way_out] if faults else []
+    way_out = "To leave out such images: data.on_bad_image: skip."
+    return [Problem(kind, verdict.fault, way_out) for verdict in verdicts if verdict.fault]
 
 
 def _without_bad(

@@ -20,6 +20,7 @@ SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 )
 
+_JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))  # and everything that starts with a dot
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -66,6 +67,11 @@ def load_image(source: Path | str | BinaryIO, *, name: str | None = None) -> Ima
         raise DataError(
             [f"{shown}: the image cannot be decoded ({reason}). Replace or remove it."]
         ) from error
+
+
+def is_junk(name: str) -> bool:
+    """Whether systems drop a file or folder of this name by themselves."""
+    return name.startswith(".") or name.lower() in _JUNK
 
 
 def resize(image: Image.Image, preprocessing: Preprocessing) -> Bytes:

@@ -6,7 +6,9 @@ from selector.errors import UnknownNameError
 from selector.records import Leaderboard
 from selector.reporting import leaderboard as _leaderboard
 from selector.reporting.base import Format, Page
-from selector.reporting.overview import studies_page, study_page, trial_page
+from selector.reporting.studies import studies_page
+from selector.reporting.study import study_page
+from selector.reporting.trial import trial_page
 
 __all__ = [
     "Format",

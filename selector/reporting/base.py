@@ -56,3 +56,8 @@ class Format(Protocol):
     def __call__(self, page: Page, *, width: int, color: bool) -> str:
         """The page as text; `width` in terminal columns and `color` concern terminals only."""
         ...
+
+
+def present(*tables: ShownTable) -> tuple[ShownTable, ...]:
+    """The tables that have rows."""
+    return tuple(table for table in tables if table.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from selector import backbones
@@ -35,6 +35,33 @@ def check(spec: StudySpec, *, base: Path) -> None:
     kind = UnavailableError if all(isinstance(p, UnavailableError) for p in problems) else None
     lines = [str(problem) for problem in problems]
     raise kind("\n".join(lines)) if kind else ProblemsError(lines)
+
+
+def member_problems(spec: StudySpec, *, space_known: bool) -> list[str]:
+    """What is wrong with sampler and pruner, one line each, of a study whose rest may be made up.
+
+    Where `space_known` is False, only what their names and options make wrong by themselves.
+    """
+    problems = _lines_of(_check_sampler, spec) + _lines_of(_check_pruner, spec)
+    if space_known:
+        return problems
+    bare = spec.model_copy(
+        update={
+            "sampler": spec.sampler.model_copy(update={"options": {}}),
+            "pruner": spec.pruner.model_copy(update={"options": {}}),
+        }
+    )
+    # An unknown name is wrong under any options, and so is a sampler that the space does not fit.
+    unfit = _lines_of(_check_sampler, bare) if spec.sampler.name in samplers.NAMES else []
+    return [problem for problem in problems if problem not in unfit]
+
+
+def _lines_of(part: Callable[[StudySpec], None], spec: StudySpec) -> list[str]:
+    try:
+        part(spec)
+    except SelectorError as problem:
+        return str(problem).splitlines()
+    return []
 
 
 def _check_sampler(spec: StudySpec) -> None:

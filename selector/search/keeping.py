@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from selector import metrics
 from selector.records import Candidate, EpochRecord, Floats, Recipe, TrainingData
 from selector.search.context import StudyContext, positive_class
-from selector.training import Network, latency_ms, save_checkpoint
+from selector.training import (
+    Network,
+    latency_ms,
+    out_of_memory_fails_the_trial,
+    save_checkpoint,
+)
 
 FORMAT = "1"
 
@@ -35,13 +39,24 @@ def keep(
     """Write the checkpoint of the best epoch and compute all metrics on its predictions.
 
     `network` holds the best epoch's weights, `log_probabilities` (n_validation, n_classes) are what
-    it said of the validation split.
+    it said of the validation split. Raises UnavailableError where the checkpoint cannot be written.
     """
+    with out_of_memory_fails_the_trial(origin.recipe, context.device):
+        return _candidate(network, log_probabilities, origin, data=data, context=context)
+
+
+def _candidate(
+    network: Network,
+    log_probabilities: Floats,
+    origin: Origin,
+    *,
+    data: TrainingData,
+    context: StudyContext,
+) -> Candidate:
     labels = data.validation.labels
     positive = positive_class(context.spec, data.class_names)
-    name = f"{context.spec.name}/trial-{origin.number:04d}.safetensors"
     saved = save_checkpoint(
-        context.artifacts / Path(name),
+        context.artifacts / context.spec.name / f"trial-{origin.number:04d}",
         network.trained_state(),
         _metadata(network, origin, data=data, context=context),
     )
@@ -52,7 +67,7 @@ def keep(
         parameters=network.parameter_count(),
         trained_parameters=network.trained_parameter_count(),
         latency_ms=latency_ms(network, device=context.device, precision=origin.recipe.precision),
-        checkpoint=name,
+        checkpoint=saved.path.relative_to(context.artifacts).as_posix(),
         checkpoint_sha256=saved.sha256,
         checkpoint_bytes=saved.bytes,
     )

@@ -60,6 +60,9 @@ def build(
     )
 
 
+_ALIKE = 1e-9  # scores no further apart than rounding
+
+
 @dataclass(frozen=True, slots=True)
 class _Ranked:
     """A trial and its value of the metric asked for."""
@@ -118,17 +121,7 @@ def _certainty(
     known = [candidate for candidate in ranked if candidate.trial.number in predictions]
     if not known:
         return {}
-    labels = study.data.validation_labels
-    weights = resample.draw(labels, resample.resample_count(metric), seed=seed)
-    positive = _positive_class(study)
-    scores = np.stack(
-        [
-            resample.scores(
-                metric, labels, predictions[c.trial.number], weights=weights, positive=positive
-            )
-            for c in known
-        ]
-    )
+    scores = _scores(study, [c.trial.number for c in known], predictions, metric, seed)
     observed = np.array([candidate.value for candidate in known])
     tied = tied_with_best(scores, observed, maximize=goal == "maximize")
     return {
@@ -137,6 +130,29 @@ def _certainty(
         )
         for candidate, row, is_tied in zip(known, scores, tied, strict=True)
     }
+
+
+def _scores(
+    study: StudyRow,
+    trials: Sequence[int],
+    predictions: Mapping[int, Floats],
+    metric: str,
+    seed: int,
+) -> resample.Array:
+    """The metric of each trial on each resample, (trials, resamples)."""
+    labels, positive = study.data.validation_labels, _positive_class(study)
+    weights = resample.draw(labels, resample.resample_count(metric), seed=seed)
+    rows = []
+    for trial in trials:
+        log_p = predictions[trial]
+        row = resample.scores(metric, labels, log_p, weights=weights, positive=positive)
+        if np.ptp(row) < _ALIKE:
+            # Seeded by the trial: doubts about two candidates have nothing in common.
+            row = resample.scores_in_doubt(
+                metric, labels, log_p, seed=(seed, trial), positive=positive
+            )
+        rows.append(row)
+    return np.stack(rows)
 
 
 def _positive_class(study: StudyRow) -> int | None:

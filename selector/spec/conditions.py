@@ -44,7 +44,7 @@ def of_metric(raw: Any) -> list[Mistake]:
         message = f"{show(goal)} contradicts {name}, which gets better the {_way(right)} it is;"
         mistakes.append(Mistake(("goal",), f"{message} write goal: {right}.", goal))
     if metrics.needs_positive(name) and _get(raw, "positive_class") is None:
-        message = f"is required for {name}; name the class that counts as positive."
+        message = f"is required for {name}; name the class that is scored against the rest."
         mistakes.append(Mistake(("positive_class",), message))
     return mistakes
 

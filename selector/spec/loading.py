@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from selector import metrics
 from selector.errors import InputError, StudyFileError
 from selector.spec import overrides as settings
 from selector.spec import problems
@@ -47,6 +49,19 @@ class Parts:
 
     data: DataSpec | None
     backbones: tuple[str, ...]
+    rest: StudySpec | None  # defaults stand for what is wrong
+    space_known: bool  # nothing in `rest` stands for a part of the search space
+
+
+# What a study cannot be without, where it is wrong: something that fits all else.
+_STAND_INS: Mapping[Keys, Any] = {
+    ("name",): "study",
+    ("data",): {"source": "builtin:digits"},
+    ("metric",): {"name": metrics.DEFAULT, "goal": metrics.goal_of(metrics.DEFAULT)},
+    ("search",): {"backbone": "toy:cnn"},
+    ("search", "backbone"): "toy:cnn",
+}
+_SPACE = (("search",), ("backbones",), ("start_from",))
 
 
 def readable_parts(path: Path, *, overrides: Sequence[str] = ()) -> Parts:
@@ -57,7 +72,10 @@ def readable_parts(path: Path, *, overrides: Sequence[str] = ()) -> Parts:
     """
     document = _document(_text(Path(path)), source=str(path), overrides=overrides)
     search = document.value.get("search")
+    rest, left_out = _without_mistakes(document.value)
     return Parts(
+        rest=rest,
+        space_known=not any(keys[:1] in _SPACE for keys in left_out),
         data=_or_none(lambda: DataSpec.model_validate(document.value.get("data"))),
         backbones=_or_none(
             lambda: tuple(
@@ -66,6 +84,40 @@ def readable_parts(path: Path, *, overrides: Sequence[str] = ()) -> Parts:
         )
         or (),
     )
+
+
+def _without_mistakes(written: dict[str, Any]) -> tuple[StudySpec | None, set[Keys]]:
+    """The study with whatever is wrong left out, and the keys of what was."""
+    value, left_out = copy.deepcopy(written), set[Keys]()
+    # Leaving out one key can make another wrong, so it may take a few rounds; each shortens it.
+    while True:
+        try:
+            return StudySpec.model_validate(value), left_out
+        except ValidationError as error:
+            wrong = {_leave_out(value, details["loc"]) for details in error.errors()}
+        if wrong <= left_out:
+            return None, left_out
+        left_out |= wrong
+
+
+def _leave_out(value: dict[str, Any], keys: Keys) -> Keys:
+    """Take out what is wrong at `keys`, or put its stand-in there; the keys where that was."""
+    for n in range(len(keys), 0, -1):
+        *above, last = keys[:n]
+        section = _at(value, above)
+        if keys[:n] in _STAND_INS and isinstance(section, dict):
+            section[last] = copy.deepcopy(_STAND_INS[keys[:n]])
+            return keys[:n]
+        if isinstance(section, dict) and last in section:
+            del section[last]
+            return keys[:n]
+    return keys
+
+
+def _at(value: Any, keys: Sequence[str | int]) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _or_none(read: Callable[[], _Read]) -> _Read | None:

@@ -86,7 +86,7 @@ class DataSpec(Section):
 
 
 class MetricSpec(Section):
-    """What is ranked and pruned on. `positive_class` names the class of the binary metrics."""
+    """What is ranked and pruned on. The binary metrics pit `positive_class` against the rest."""
 
     name: str
     goal: Goal

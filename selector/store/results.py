@@ -36,7 +36,7 @@ def list_trials(connection: Connection, study: str) -> tuple[TrialRow, ...]:
     files = connection.execute(
         _of_study(ArtifactTable, key).where(ArtifactTable.kind == CHECKPOINT)
     ).all()
-    checkpoints: dict[int, str] = {row.trial_id: row.file for row in files}
+    checkpoints = {row.trial_id: row for row in files}
     return tuple(_trial_row(row, metrics.get(row.id, {}), checkpoints.get(row.id)) for row in rows)
 
 
@@ -93,7 +93,7 @@ def _of_study(table: Any, key: int) -> Select[Any]:
     return select(table.__table__).join(TrialTable, of_trial).where(TrialTable.study_id == key)
 
 
-def _trial_row(row: Any, metrics: dict[str, float], checkpoint: str | None) -> TrialRow:
+def _trial_row(row: Any, metrics: dict[str, float], checkpoint: Any) -> TrialRow:
     return TrialRow(
         number=row.number,
         state=row.state,
@@ -110,7 +110,8 @@ def _trial_row(row: Any, metrics: dict[str, float], checkpoint: str | None) -> T
         parameters=row.parameters,
         trained_parameters=row.trained_parameters,
         latency_ms=row.latency_ms,
-        checkpoint=checkpoint,
+        checkpoint=checkpoint.file if checkpoint is not None else None,
+        checkpoint_sha256=checkpoint.sha256 if checkpoint is not None else None,
         metrics=metrics,
         started_at=row.started_at,
         ended_at=row.ended_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from selector.store.encode import pack_validation, summary_to_plain, unpack_summ
 from selector.store.engine import safe_url
 from selector.store.tables import RunTable, StudyTable, TrialTable
 
+_CLOCK_SECONDS = 2.0  # what the clocks of a process and of its run may differ by
 _COUNTED = ("complete", "pruned", "failed", "running")
 
 
@@ -82,7 +84,7 @@ def create_study(connection: Connection, study: StudyRow) -> None:
     except IntegrityError:
         raise ConflictError(
             f"Study '{study.name}' exists already in '{safe_url(connection.engine.url)}'. "
-            "Choose another name, or delete it first: selector delete " + study.name + "."
+            "Choose another name: --set name=NEWNAME."
         ) from None
 
 
@@ -170,9 +172,11 @@ def _best_by_study(connection: Connection) -> dict[int, Any]:
 
 
 def begin_run(connection: Connection, start: RunStart) -> int:
-    """Add a run that is going on; its key."""
+    """Add a run that is going on; its key. Runs that were killed on this host end here."""
+    study = study_id(connection, start.study)
+    _end_killed_runs(connection, study)
     values = {
-        "study_id": study_id(connection, start.study),
+        "study_id": study,
         "status": "running",
         "command": start.command,
         "spec": dict(start.spec),
@@ -184,6 +188,40 @@ def begin_run(connection: Connection, start: RunStart) -> int:
     }
     key = connection.execute(insert(RunTable).values(values).returning(RunTable.id)).scalar_one()
     return int(key)
+
+
+def _end_killed_runs(connection: Connection, study: int) -> None:
+    """Call runs interrupted whose process is gone; those of other hosts are left alone."""
+    going = select(RunTable.id, RunTable.pid, RunTable.started_at).where(
+        RunTable.study_id == study,
+        RunTable.status == "running",
+        RunTable.host == socket.gethostname(),
+    )
+    for run in connection.execute(going).all():
+        if not _lives(run.pid, run.started_at):
+            values = {"status": "interrupted", "ended_at": _last_sign_of(connection, run)}
+            connection.execute(update(RunTable).where(RunTable.id == run.id).values(values))
+
+
+def _lives(pid: int, started_at: dt.datetime) -> bool:
+    """Whether the process that started a run still exists, and not a later one of its number."""
+    import psutil  # reading results does without it
+
+    try:
+        created = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    return created <= started_at.timestamp() + _CLOCK_SECONDS
+
+
+def _last_sign_of(connection: Connection, run: Any) -> dt.datetime:
+    """The last time that a killed run wrote something: the time since then was not its own."""
+    signs = connection.execute(
+        select(TrialTable.started_at, TrialTable.ended_at).where(TrialTable.run_id == run.id)
+    ).all()
+    known = [sign for row in signs for sign in row if sign is not None]
+    last: dt.datetime = max([run.started_at, *known])
+    return last
 
 
 def end_run(connection: Connection, run_id: int, status: RunStatus) -> None:

@@ -9,6 +9,7 @@ from selector.training.checkpoints import (
 from selector.training.cost import latency_ms, measure_step
 from selector.training.evaluation import predict_log_probabilities
 from selector.training.loop import train
+from selector.training.memory import out_of_memory_fails_the_trial
 from selector.training.network import Network
 from selector.training.process import prepare_process
 
@@ -19,6 +20,7 @@ __all__ = [
     "latency_ms",
     "load_checkpoint",
     "measure_step",
+    "out_of_memory_fails_the_trial",
     "predict_log_probabilities",
     "prepare_process",
     "save_checkpoint",

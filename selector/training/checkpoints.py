@@ -8,7 +8,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import safetensors
 import safetensors.torch
@@ -16,10 +16,14 @@ from torch import Tensor
 
 from selector.errors import UnavailableError
 
+SUFFIX = ".safetensors"
+_NAMED_BY = 12  # characters of the hash in a file name: enough for all files of one trial
+
 
 class SavedCheckpoint(NamedTuple):
-    """What identifies a written file."""
+    """Where a file was written, and what identifies its content."""
 
+    path: Path
     sha256: str
     bytes: int
 
@@ -32,21 +36,27 @@ class LoadedCheckpoint(NamedTuple):
 
 
 def save_checkpoint(
-    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+    stem: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> SavedCheckpoint:
-    """Write tensors to `path`, so that a crash leaves the old file or none; gives hash and size."""
+    """Write tensors to `STEM-<12 characters of their hash>.safetensors`, complete or not at all.
+
+    Files of other content are never overwritten, whoever shares the folder. Raises
+    UnavailableError where nothing can be written.
+    """
     # Channels-last weights are written in the ordinary order of their dimensions.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = safetensors.torch.save(plain, dict(metadata))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    content = _in_one_order(safetensors.torch.save(plain, dict(metadata)))
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = stem.with_name(f"{stem.name}-{sha256[:_NAMED_BY]}{SUFFIX}")
     try:
-        _write_durably(temporary, content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-    return SavedCheckpoint(hashlib.sha256(content).hexdigest(), len(content))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+    except OSError as error:
+        raise UnavailableError(
+            f"Checkpoint '{path}' cannot be written: {error.strerror or error}. Free space or "
+            "rights there, or set SELECTOR_ARTIFACTS to another folder."
+        ) from error
+    return SavedCheckpoint(path, sha256, len(content))
 
 
 def load_checkpoint(path: Path, *, sha256: str | None = None) -> LoadedCheckpoint:
@@ -59,13 +69,13 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> LoadedCheckpoin
     except FileNotFoundError as error:
         raise UnavailableError(
             f"Checkpoint '{path}' is missing. Look for it in the artifacts folder of the run "
-            "(SELECTOR_ARTIFACTS), or retry its trial."
+            "(SELECTOR_ARTIFACTS), or use another trial: --trial N."
         ) from error
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
         raise UnavailableError(
             f"Checkpoint '{path}' has sha256 {found[:12]}..., not {sha256[:12]}... as stored. "
-            "It was changed or damaged; restore it, or retry its trial."
+            "It was changed or damaged; restore it, or use another trial: --trial N."
         )
     try:
         tensors = safetensors.torch.load(content)
@@ -78,9 +88,36 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> LoadedCheckpoin
 
 def _metadata(content: bytes) -> dict[str, str]:
     """The text of a safetensors file: an 8-byte length, then a JSON header that carries it."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    return dict(header.get("__metadata__", {}))
+    return dict(_header(content).get("__metadata__", {}))
+
+
+def _header(content: bytes) -> dict[str, Any]:
+    header: dict[str, Any] = json.loads(content[8 : 8 + _header_length(content)])
+    return header
+
+
+def _header_length(content: bytes) -> int:
+    return int.from_bytes(content[:8], "little")
+
+
+def _in_one_order(content: bytes) -> bytes:
+    """The same file with its header's keys in order: safetensors writes its text in a random one.
+
+    So the same weights and text have the same hash.
+    """
+    header = json.dumps(_header(content), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of 8
+    return len(header).to_bytes(8, "little") + header + content[8 + _header_length(content) :]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        _write_durably(temporary, content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from selector.tasks.base import Task
 from selector.training import optim, precision
 from selector.training.batches import epoch_order, training_batches
 from selector.training.evaluation import split_log_probabilities
+from selector.training.memory import out_of_memory_fails_the_trial
 from selector.training.network import Network
 from selector.training.prefix import HOLD_BYTES, PrefixSource
 from selector.training.seeds import seeded_layers
@@ -44,12 +44,12 @@ def train(
     time of the first epoch. Raises TrialFailedError with the cause `non_finite` or `oom`.
     """
     started = time.perf_counter()
-    with _out_of_memory_fails_the_trial(recipe, device):
+    with out_of_memory_fails_the_trial(recipe, device):
         network.place(device)
         sources = open_sources(network, data, recipe, device=device, hold_bytes=hold_bytes)
         work = _prepare(network, data, recipe, device=device, task=task)
     for epoch in range(1, recipe.epochs + 1):
-        with _out_of_memory_fails_the_trial(recipe, device):
+        with out_of_memory_fails_the_trial(recipe, device):
             train_loss = _train_epoch(work, sources.train(epoch), epoch)
             predictions = _validate(work, sources, epoch)
         yield EpochResult(
@@ -189,16 +189,3 @@ def _non_finite(what: str, work: _Work, epoch: int) -> TrialFailedError:
         f"{recipe.backbone}: {what} not finite in epoch {epoch} at lr {recipe.lr:g} "
         f"({recipe.optimizer}, {recipe.precision}). Lower the upper end of 'lr'.",
     )
-
-
-@contextmanager
-def _out_of_memory_fails_the_trial(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise TrialFailedError(
-            "oom",
-            f"{recipe.backbone}: out of memory on {device} with batch size {recipe.batch_size}, "
-            f"image size {recipe.image_size}, freeze depth {recipe.freeze_depth}. "
-            "Allow smaller batches or images, or fewer workers on the device.",
-        ) from error

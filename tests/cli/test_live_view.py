@@ -31,6 +31,7 @@ READY = RunReady(
     best_score=0.8123,
     counts={"train": 1257, "validation": 270, "test": 270},
     classes=10,
+    backbones=("bundled:efficientnet_lite0", "toy:cnn"),
 )
 STARTED = TrialStarted(
     number=3,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -106,3 +107,74 @@ def test_an_unknown_candidate_is_named_with_the_known_ones(finished: Command, im
 
     assert result.exit_code == 2
     assert "Candidates: 0, 1, 2." in result.stderr
+
+
+def test_all_files_that_are_no_image_are_named_and_nothing_is_printed(
+    finished: Command, images: Path
+) -> None:
+    (images / "1.png").write_text("hello")
+    (images / "deeper" / "7.png").write_bytes((images / "0.png").read_bytes()[:60])
+
+    result = finished("predict", "tiny", images, "--format", "csv")
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    first, second = result.stderr.splitlines()
+    assert "1.png" in first
+    assert "7.png" in second
+
+
+def test_what_systems_drop_into_folders_is_passed_over(finished: Command, images: Path) -> None:
+    (images / "._0.png").write_bytes(b"resource fork")
+    (images / "__MACOSX").mkdir()
+    (images / "__MACOSX" / "0.png").write_bytes(b"another")
+
+    result = finished("predict", "tiny", images, "--format", "json")
+
+    assert result.exit_code == 0, result.stderr
+    assert len(json.loads(result.stdout)["predictions"]) == 8
+
+
+def test_prediction_flushes_denormal_numbers_as_training_does(
+    finished: Command, images: Path
+) -> None:
+    assert torch.tensor([1e-40]).mul(1.0).item() > 0
+
+    assert finished("predict", "tiny", images / "0.png").exit_code == 0
+
+    assert torch.tensor([1e-40]).mul(1.0).item() == 0
+
+
+def test_a_checkpoint_that_was_changed_is_refused(
+    selector: Command, place: Path, images: Path
+) -> None:
+    assert selector("run", "study.yaml", "-q", "--set", "budget.trials=1").exit_code == 0
+    (checkpoint,) = (place / "selector-artifacts").rglob("*.safetensors")
+    content = bytearray(checkpoint.read_bytes())
+    content[-1] ^= 1
+    checkpoint.write_bytes(content)
+
+    result = selector("predict", "tiny", images / "0.png")
+
+    assert result.exit_code == 4
+    assert result.stdout == ""
+    assert "It was changed or damaged" in result.stderr
+
+
+def test_two_stores_that_share_an_artifacts_folder_keep_their_own_checkpoints(
+    selector: Command, place: Path, images: Path
+) -> None:
+    one, two = (f"sqlite:///{place / name}.db" for name in ("one", "two"))
+    arguments = ("study.yaml", "-q", "--set", "budget.trials=1")
+    selector("run", *arguments, "--store", one)
+    before = selector("predict", "tiny", images, "--store", one, "--format", "json").stdout
+
+    selector("run", *arguments, "--store", two, "--set", "seed=2")
+
+    after = selector("predict", "tiny", images, "--store", one, "--format", "json")
+    assert after.stdout == before
+    other = selector("predict", "tiny", images, "--store", two, "--format", "json")
+    assert other.exit_code == 0
+    assert other.stdout != before
+    names = sorted(p.name for p in (place / "selector-artifacts" / "tiny").iterdir())
+    assert [name[: len("trial-0000-")] for name in names] == ["trial-0000-"] * 2

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import torch
 
+from selector.search import keeping
 from selector.store import Store
 from tests.cli.conftest import STUDY, Command
 
@@ -102,6 +105,40 @@ def test_a_study_without_any_complete_trial_exits_5(selector: Command, place: Pa
     assert "non_finite" in selector("show", "tiny").stdout
 
 
+def test_memory_that_runs_out_after_training_is_the_cause_oom(
+    selector: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def latency_ms(*_arguments: object, **_named: object) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(keeping, "latency_ms", latency_ms)
+
+    result = selector("run", "study.yaml", "--set", "budget.trials=1")
+
+    assert result.exit_code == 5
+    assert "oom: toy:cnn: out of memory on cpu with batch size" in result.stderr
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_loses_no_trial(
+    selector: Command, place: Path
+) -> None:
+    (place / "selector-artifacts").mkdir()
+    in_the_way = place / "selector-artifacts" / "tiny"
+    in_the_way.write_text("")
+
+    result = selector("run", "study.yaml", "-q")
+
+    assert result.exit_code == 4
+    assert "tiny/trial-0000-" in result.stderr
+    assert "cannot be written: " in result.stderr
+    with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
+        assert [row.state for row in store.trials("tiny")] == ["waiting"]
+
+    in_the_way.unlink()
+    assert selector("run", "study.yaml", "-q").exit_code == 0
+    assert [trial[:2] for trial in _trials(place)] == [(n, "complete") for n in range(3)]
+
+
 def test_dry_run_prints_the_plan_and_stores_nothing(selector: Command, place: Path) -> None:
     result = selector("run", "study.yaml", "--dry-run")
 
@@ -110,6 +147,28 @@ def test_dry_run_prints_the_plan_and_stores_nothing(selector: Command, place: Pa
         assert part in result.stdout
     assert not (place / "selector.db").exists()
     assert not (place / "selector-artifacts").exists()
+
+
+def test_the_plan_says_what_is_continuous_and_what_can_be_counted(selector: Command) -> None:
+    endless = selector("run", "study.yaml", "--dry-run", "-q").stdout
+    assert re.search(r"space +lr, batch_size; continuous: lr$", endless, re.MULTILINE), endless
+
+    counted = selector("run", "study.yaml", "--dry-run", "-q", "--set", "search.lr=[1e-3, 1e-2]")
+    assert re.search(r"space +lr, batch_size: 4 combinations$", counted.stdout, re.MULTILINE)
+
+
+def test_lines_of_trials_align_for_backbones_of_any_name(selector: Command, place: Path) -> None:
+    names = ["toy:cnn", "timm:test_efficientnet_evos.r160_in1k"]
+    spec = STUDY.replace("backbone: toy:cnn", f"backbone: [{', '.join(names)}]")
+    (place / "study.yaml").write_text(f"{spec}weights: random\n")
+
+    result = selector(
+        "run", "study.yaml", "--set", "budget.trials=2", "--set", "search.image_size=32"
+    )
+
+    lines = [line for line in result.stderr.splitlines() if line.startswith("trial ")]
+    assert len(lines) == 2, result.stderr
+    assert len({line.index(" @ ") for line in lines}) == 1, lines
 
 
 @pytest.mark.parametrize("output", ["json", "csv", "md"])

@@ -19,7 +19,7 @@ try:
     main(sys.argv[1:])
 except SystemExit as end:
     assert not end.code, end.code
-heavy = {"torch", "torchvision", "sklearn", "scipy", "optuna", "pandas", "alembic"}
+heavy = {"torch", "torchvision", "sklearn", "scipy", "optuna", "pandas", "alembic", "psutil"}
 print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
 

@@ -6,10 +6,10 @@ import pytest
 
 from selector.errors import InputError, StudyFileError
 from selector.records import Scalar
-from selector.spec import from_plain, load_study, parse_study, to_plain
+from selector.spec import from_plain, load_study, parse_study, readable_parts, to_plain
 from selector.spec.domains import Choice, Fixed, IntRange, LogUniform
 
-from .conftest import Problems
+from .conftest import MINIMAL, Problems
 
 FULL_OF_MISTAKES = """\
 name: My Study
@@ -213,3 +213,24 @@ def test_a_stored_study_that_no_longer_fits_says_so(minimal: str) -> None:
 def test_a_wrong_type_says_what_it_got(minimal: str, problems: Problems, value: Scalar) -> None:
     (found,) = problems(minimal.replace("[toy:cnn, timm:resnet18]", str(value).lower()))
     assert "is not a name" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "sampler", "known"),
+    [
+        (f"{MINIMAL}sampler: grid\nseed: x\n", "grid", True),
+        (f"{MINIMAL}  lr: fast\nsampler: grid\n", "grid", False),
+        (f"{MINIMAL}sampler: {{nam: grid}}\n", "tpe", True),
+        ("sampler: grid\n", "grid", False),
+        ("sampler: grid\nsearch: 3\nmetric: 4\ndata: [5]\nbudget: 6\n1: 2\n", "grid", False),
+        (f"{MINIMAL}sampler: grid\nstart_from: [{{lr: 7}}, 8]\n", "grid", False),
+    ],
+)
+def test_the_rest_of_a_wrong_file_can_be_read(
+    tmp_path: Path, text: str, sampler: str, known: bool
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    parts = readable_parts(path)
+    assert parts.rest is not None
+    assert (parts.rest.sampler.name, parts.space_known) == (sampler, known)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import math
+import os
+import socket
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from selector.errors import ConflictError, InputError, TrialFailedError, UnknownNameError
 from selector.records import TrialCounts
 from selector.store import Store
-from selector.store.tables import Table, TrialTable
+from selector.store.tables import RunTable, Table, TrialTable
 
 
 def test_a_study_comes_back_as_it_went_in(store: Store, results: Any) -> None:
@@ -98,6 +102,61 @@ def test_runs_record_how_they_ended(filled: Store, results: Any) -> None:
     assert ended.environment == {"torch": "2.15"}
 
 
+def _begin(store: Store, results: Any, host: str, pid: int) -> int:
+    return store.begin_run(dataclasses.replace(results.run_start(), host=host, pid=pid))
+
+
+def _dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_killed_run_is_interrupted_once_the_next_one_begins(store: Store, results: Any) -> None:
+    store.create_study(results.study())
+    here, dead = socket.gethostname(), _dead_pid()
+    killed = _begin(store, results, here, dead)
+    store.start_trial("flowers", killed, results.trial_start(0))
+    store.finish_trial("flowers", results.complete(0))
+    alive = _begin(store, results, here, os.getpid())
+    elsewhere = _begin(store, results, "another-host", dead)
+    last = _begin(store, results, here, os.getpid())
+
+    rows = {run.id: run for run in store.runs("flowers")}
+    assert {run.id: run.status for run in rows.values()} == {
+        killed: "interrupted",
+        alive: "running",
+        elsewhere: "running",
+        last: "running",
+    }
+    # It lasted to its last word, not to the day on which somebody came back.
+    assert rows[killed].ended_at == store.trials("flowers")[0].ended_at
+
+
+def test_a_process_that_got_the_number_of_a_killed_one_is_another(
+    store: Store, results: Any
+) -> None:
+    store.create_study(results.study())
+    first = _begin(store, results, socket.gethostname(), os.getpid())
+    with store.engine.begin() as connection:
+        long_ago = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+        connection.execute(update(RunTable).values(started_at=long_ago))
+    _begin(store, results, socket.gethostname(), os.getpid())
+    run = next(run for run in store.runs("flowers") if run.id == first)
+    assert (run.status, run.ended_at) == ("interrupted", long_ago)
+
+
+def test_runs_of_other_studies_are_left_alone(store: Store, results: Any) -> None:
+    store.create_study(results.study())
+    store.create_study(results.study("other"))
+    start = dataclasses.replace(
+        results.run_start("other"), host=socket.gethostname(), pid=_dead_pid()
+    )
+    store.begin_run(start)
+    _begin(store, results, socket.gethostname(), os.getpid())
+    assert store.runs("other")[0].status == "running"
+
+
 def test_ending_an_unknown_run_is_a_conflict(store: Store) -> None:
     with pytest.raises(ConflictError, match="Run 7"):
         store.end_run(7, status="complete")
@@ -111,6 +170,7 @@ def test_a_complete_trial_leaves_everything(filled: Store, results: Any) -> None
     assert (row.epochs, row.best_epoch, row.seconds) == (3, 2, 65.0)
     assert row.seed == 2**40 + 1
     assert row.checkpoint == "flowers/1.safetensors"
+    assert row.checkpoint_sha256 == "b" * 64
     assert row.ended_at is not None
     assert row.started_at is not None
     assert row.ended_at >= row.started_at

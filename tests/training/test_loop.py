@@ -123,9 +123,9 @@ def test_best_epochs_checkpoint_gives_its_stored_predictions_exactly(data, task,
         for result in epochs:
             if best is None or result.validation_loss < best.validation_loss:
                 best = result
-                save_checkpoint(tmp_path / "best.safetensors", network.trained_state(), {})
+                saved = save_checkpoint(tmp_path / "best", network.trained_state(), {})
     again = make_network(2)
-    again.load_trained_state(load_checkpoint(tmp_path / "best.safetensors").tensors)
+    again.load_trained_state(load_checkpoint(saved.path).tensors)
     predictions = predict_log_probabilities(
         again, data.validation, again.backbone.preprocessing, task=task, device=CPU
     )

@@ -7,14 +7,12 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selector.data.image import SUFFIXES
+from selector.data.image import SUFFIXES, is_junk
 from selector.data.readers.base import SPLIT_NAMES, Found, Listing, locate
 from selector.records import Sample, SplitName
 
 if TYPE_CHECKING:
     from selector.spec.schema import DataSpec
-
-_JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))  # and everything that starts with a dot
 
 
 class ImageFolder:
@@ -145,7 +143,7 @@ class _Tree:
         """What lies in a folder, by name, without what systems drop there by themselves."""
         try:
             with os.scandir(folder) as entries:
-                visible = [entry for entry in entries if not _is_junk(entry.name)]
+                visible = [entry for entry in entries if not is_junk(entry.name)]
         except OSError as error:
             self.found.wrong(
                 "folders that cannot be read", f"{folder}: cannot be read ({error.strerror})."
@@ -174,10 +172,6 @@ class _Tree:
 
     def _relative(self, entry: os.DirEntry[str]) -> str:
         return _normal(Path(entry.path).relative_to(self.root).as_posix())
-
-
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _JUNK
 
 
 def _normal(name: str) -> str:

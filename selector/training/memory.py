@@ -1,0 +1,43 @@
+"""Running out of memory, in all the shapes it takes, as the failure of one trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from selector.errors import TrialFailedError
+from selector.records import Recipe
+
+# What torch and CUDA's libraries say where they raise a plain RuntimeError.
+_WORDS = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
+@contextmanager
+def out_of_memory_fails_the_trial(recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Turn memory that runs out, on the device or the host, into TrialFailedError `oom`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrialFailedError(
+            "oom",
+            f"{recipe.backbone}: out of memory on {device} with batch size {recipe.batch_size}, "
+            f"image size {recipe.image_size}, freeze depth {recipe.freeze_depth}. "
+            "Allow smaller batches or images, or fewer workers on the device.",
+        ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
