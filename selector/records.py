@@ -14,6 +14,7 @@ Goal = Literal["maximize", "minimize"]
 SplitName = Literal["train", "validation", "test"]
 TrialState = Literal["running", "complete", "pruned", "failed", "waiting"]
 RunStatus = Literal["running", "complete", "interrupted", "failed"]
+PrefixOutcome = Literal["hit", "filled", "declined"]
 Origin = Literal["start_from", "recipe", "startup", "sampler"]
 Scalar = str | int | float | bool
 
@@ -76,11 +77,14 @@ class SplitImages:
     """Decoded images of one split, resized, in memory-mapped uint8.
 
     `images` is (n, height, width, 3), `labels` (n,) class indices, `sample_ids` n stable names.
+    `content` changes with anything that changes the pixels or their order; it is empty where
+    nobody knows, and then nothing made from the pixels outlives the trial.
     """
 
     images: Bytes
     labels: Ints
     sample_ids: tuple[str, ...]
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +385,22 @@ class TrialStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixUsed:
+    """A trial asked the cache for what its frozen stages make of the images of one split.
+
+    `outcome` says whether it was there, was computed and kept now, or is not worth keeping.
+    `seconds` is the time of asking, `bytes` the size of what the trial reads.
+    """
+
+    backbone: str
+    freeze_depth: int
+    view: int
+    outcome: PrefixOutcome
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochEnded:
     """One epoch of a running trial."""
 
@@ -417,7 +437,7 @@ class RunEnded:
     seconds: float
 
 
-Event = DataProgress | RunReady | TrialStarted | EpochEnded | TrialEnded | RunEnded
+Event = DataProgress | RunReady | TrialStarted | PrefixUsed | EpochEnded | TrialEnded | RunEnded
 Observer = Callable[[Event], None]
 
 

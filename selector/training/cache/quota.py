@@ -1,0 +1,120 @@
+"""Room on the disk: what the cache takes, what leaves first, and leftovers of killed processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from selector.training.cache.entries import LOCKS, TEMPORARY, remove
+
+SPARE_BYTES = 256 << 20  # left free on the disk for everybody else
+
+
+def pass_lock(folder: Path, name: str) -> FileLock:
+    """The lock of one filling pass; it goes with its process, however that ends."""
+    locks = folder / LOCKS
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / f"{name}.lock")
+
+
+@contextmanager
+def pass_folder(folder: Path, name: str) -> Iterator[Path]:
+    """An empty folder to write entries in; call with the pass's lock held.
+
+    What is in a folder of this name was left by a process that was killed.
+    """
+    home = folder / f"{TEMPORARY}{name}"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def used_bytes(folder: Path) -> int:
+    """Bytes of all entries, and of those that are being written."""
+    return sum(_size(entry) for entry in _folders(folder))
+
+
+def mark_used(entry: Path) -> None:
+    """Note that an entry was read now."""
+    try:
+        os.utime(entry)
+    except FileNotFoundError:
+        return  # thrown out meanwhile; whoever has it mapped keeps it
+
+
+@contextmanager
+def changing_room(folder: Path) -> Iterator[None]:
+    """Whoever counts and reserves does so alone."""
+    with pass_lock(folder, "quota"):
+        _sweep(folder)
+        yield
+
+
+def make_room(folder: Path, needed: int, *, quota_bytes: int, evict: bool) -> bool:
+    """Whether `needed` more bytes may be written; call inside `changing_room`.
+
+    With `evict`, entries that were not used for the longest time are thrown out as far as that
+    helps.
+    """
+    if needed > quota_bytes:
+        return False
+    oldest_first = sorted(_entries(folder), key=_used_at) if evict else []
+    while not _fits(folder, needed, quota_bytes):
+        if not oldest_first:
+            return False
+        remove(oldest_first.pop(0))
+    return True
+
+
+def _fits(folder: Path, needed: int, quota_bytes: int) -> bool:
+    free = shutil.disk_usage(folder).free - SPARE_BYTES
+    return used_bytes(folder) + needed <= quota_bytes and needed <= free
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left: a pass whose lock is free runs no more."""
+    for home in _folders(folder):
+        if not home.name.startswith("."):
+            continue
+        if not home.name.startswith(TEMPORARY):
+            shutil.rmtree(home, ignore_errors=True)
+            continue
+        try:
+            with pass_lock(folder, home.name.removeprefix(TEMPORARY)).acquire(timeout=0):
+                shutil.rmtree(home, ignore_errors=True)
+        except Timeout:
+            continue
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.is_dir() and path.name != LOCKS)
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    return (path for path in _folders(folder) if not path.name.startswith("."))
+
+
+def _used_at(entry: Path) -> float:
+    try:
+        return entry.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(root) / name).stat().st_size
+            except FileNotFoundError:
+                continue  # written or thrown out meanwhile
+    return total
