@@ -52,7 +52,7 @@ def enumerated_views(name: str) -> int | None:
     return _ENUMERATED.get(name)
 
 
-def view_of(name: str, *, epoch: int, indices: Tensor) -> Tensor:
+def view_of(name: str, indices: Tensor, *, epoch: int) -> Tensor:
     """Which enumerated view (batch,) of the samples `indices` (batch,) this epoch shows."""
     return _mirrored(epoch, indices) if name == "flip" else torch.zeros_like(indices)
 

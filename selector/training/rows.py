@@ -36,9 +36,10 @@ class Layout:
         return math.prod(self.shape)
 
     def flatten(self, features: Tensor) -> Tensor:
-        """Rows (batch, elements) of features (batch, ...), in the order of memory."""
+        """Contiguous rows (batch, elements) of features (batch, ...), in the order of memory."""
         order = sorted(range(len(self.shape)), key=lambda axis: -self.strides[axis])
-        return features.permute(0, *(axis + 1 for axis in order)).reshape(len(features), -1)
+        rows = features.permute(0, *(axis + 1 for axis in order)).reshape(len(features), -1)
+        return rows.contiguous()  # a class token is a slice of a longer sample
 
     def restore(self, rows: Tensor) -> Tensor:
         """Features (batch, ...) of contiguous rows (batch, elements): the same bits and strides."""

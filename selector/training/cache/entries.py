@@ -118,13 +118,18 @@ class EntryWriter:
         return self._offset + self._samples * self.layout.elements * self._dtype.itemsize
 
     @property
+    def unwritten_bytes(self) -> int:
+        """What is still to come of it."""
+        return self.final_bytes - self._written
+
+    @property
     def path(self) -> Path:
         """The file of rows while it is written."""
         return self._folder / ROWS
 
     def add(self, features: Tensor) -> None:
         """Write the rows of the next samples."""
-        rows = self.layout.flatten(features).cpu().contiguous()
+        rows = self.layout.flatten(features).cpu()
         stored = rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows
         self._write(stored.numpy().data.cast("B"))
 

@@ -58,7 +58,6 @@ class Filled:
 class Terms:
     """Under which conditions something is kept."""
 
-    folder: Path
     quota_bytes: int
     admit: Callable[[CutCost], bool]
 
@@ -177,15 +176,22 @@ class _Pass:
         terms = self._terms
         paying = [cost for cost in self._costs.values() if terms.admit(cost)]
         paying.sort(key=lambda cost: (cost.cut != self._requested, -cost.saved_per_byte))
-        with changing_room(terms.folder):
+        needed = unwritten = 0
+        with changing_room(self._home.parent):
             for cost in paying:
                 writer = self._writers[cost.cut]
-                needed = writer.final_bytes - writer.path.stat().st_size
-                evict = cost.cut == self._requested
-                if make_room(terms.folder, needed, quota_bytes=terms.quota_bytes, evict=evict):
+                if make_room(
+                    self._home,
+                    needed + writer.final_bytes,
+                    unwritten=unwritten + writer.unwritten_bytes,
+                    quota_bytes=terms.quota_bytes,
+                    evict=cost.cut == self._requested,
+                ):
+                    needed += writer.final_bytes
+                    unwritten += writer.unwritten_bytes
                     writer.reserve()
-                    continue
-                self._writers.pop(cost.cut).abandon()
+                else:
+                    self._writers.pop(cost.cut).abandon()
         for cut in self._costs.keys() - {cost.cut for cost in paying}:
             self._writers.pop(cut).abandon()
 

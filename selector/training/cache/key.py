@@ -8,8 +8,8 @@ import importlib.metadata
 import json
 import platform
 import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from selector.records import Preprocessing, SplitImages
 from selector.training.prefix import FILL_BATCH, ComputedPrefix
+from selector.training.rows import Layout
 
 CACHE_VERSION = 1  # raise it with any change of the files' format
 _LIBRARIES = ("torch", "torchvision", "timm", "transformers", "numpy")
@@ -56,29 +57,41 @@ class PrefixKey:
         return _digest(asdict(self))
 
 
-def key_of(computed: ComputedPrefix, split: SplitImages, cut: int) -> PrefixKey:
-    """The key of what `computed` gives for a split after `cut` stages, as the network is now."""
-    backbone = computed.network.backbone
-    stages = list(backbone.stages[:cut])
-    weights = [tensor for stage in stages for tensor in stage.state_dict().values()]
-    return PrefixKey(
-        content=split.content,
-        samples=_digest(split.sample_ids),
-        backbone=backbone.name,
-        weights=backbone.weights_id,
-        tensors=_checksum(weights),
-        structure=_digest([_structure(stage) for stage in stages]),
-        cut=cut,
-        preprocessing=backbone.preprocessing,
-        view=computed.view,
-        precision=computed.precision,
-        dtype=",".join(sorted({str(tensor.dtype) for tensor in weights})),
-        memory_format=_memory_format(weights),
-        batch=FILL_BATCH,
-        device=_device(computed.device),
-        arithmetic=_arithmetic(),
-        code=_code(),
-    )
+class Keys:
+    """The keys of what `computed` gives for a split after each cut, as the network is now."""
+
+    def __init__(self, computed: ComputedPrefix, split: SplitImages) -> None:
+        backbone = computed.network.backbone
+        self._stages = list(backbone.stages)
+        self._marks: list[tuple[str, str]] = []  # of each stage's weights and structure
+        weights = list(backbone.parameters())
+        self._shared = PrefixKey(
+            content=split.content,
+            samples=_digest(split.sample_ids),
+            backbone=backbone.name,
+            weights=backbone.weights_id,
+            tensors="",
+            structure="",
+            cut=0,
+            preprocessing=backbone.preprocessing,
+            view=computed.view,
+            precision=computed.precision,
+            dtype=",".join(sorted({str(tensor.dtype) for tensor in weights})),
+            memory_format=_memory_format(weights),
+            batch=FILL_BATCH,
+            device=_device(computed.device),
+            arithmetic=_arithmetic(),
+            code=_code(),
+        )
+
+    def of(self, cut: int) -> PrefixKey:
+        """The key after `cut` stages; no stage is looked at twice."""
+        for stage in self._stages[len(self._marks) : cut]:
+            self._marks.append((_checksum(stage.state_dict().values()), _structure(stage)))
+        tensors, structures = zip(*self._marks[:cut], strict=True)
+        return replace(
+            self._shared, cut=cut, tensors=" ".join(tensors), structure=" ".join(structures)
+        )
 
 
 def pass_name(computed: ComputedPrefix, split: SplitImages) -> str:
@@ -92,21 +105,24 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _checksum(tensors: Sequence[Tensor]) -> str:
+def _checksum(tensors: Iterable[Tensor]) -> str:
     """Of the numbers themselves: weights may have been trained since they got their name."""
     found = 0
     for tensor in tensors:
-        plain = tensor.detach().cpu().contiguous().flatten()
+        # Two memory orders of the same weights differ in `memory_format` already.
+        plain = Layout.of(tensor[None]).flatten(tensor.detach()[None]).cpu()
         found = zlib.crc32(plain.view(torch.uint8).numpy().data, found)
     return f"{found:08x}"
 
 
-def _structure(stage: nn.Module) -> list[str]:
+def _structure(stage: nn.Module) -> str:
     """Types and options of all layers: activations, strides and kernels have no weights."""
-    return [
-        f"{name} {type(module).__qualname__} {module.extra_repr()}"
-        for name, module in stage.named_modules()
-    ]
+    return _digest(
+        [
+            f"{name} {type(module).__qualname__} {module.extra_repr()}"
+            for name, module in stage.named_modules()
+        ]
+    )
 
 
 def _memory_format(weights: Sequence[Tensor]) -> str:

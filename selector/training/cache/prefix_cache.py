@@ -11,7 +11,7 @@ from selector.errors import UnavailableError
 from selector.records import PrefixOutcome, PrefixUsed, SplitImages
 from selector.training.cache.entries import ROWS, Entry, open_entry
 from selector.training.cache.filling import CutCost, Terms, fill, loading_pays
-from selector.training.cache.key import key_of, pass_name
+from selector.training.cache.key import Keys, pass_name
 from selector.training.cache.mapped import place_rows
 from selector.training.cache.quota import mark_used, pass_folder, pass_lock
 from selector.training.prefix import ComputedPrefix
@@ -44,8 +44,8 @@ class PrefixCache:
         observe: Callable[[PrefixUsed], None] = ignore,
     ) -> None:
         self._folder = cache / FOLDER
-        self._depths = depths or {}
-        self._terms = Terms(folder=self._folder, quota_bytes=quota_bytes, admit=admit)
+        self.depths = depths or {}
+        self._terms = Terms(quota_bytes=quota_bytes, admit=admit)
         self._observe = observe
         self._declined: set[str] = set()
         self._verified: set[tuple[str, int, int]] = set()
@@ -81,7 +81,8 @@ class PrefixCache:
         self, computed: ComputedPrefix, split: SplitImages
     ) -> tuple[Entry | None, PrefixOutcome]:
         requested = computed.network.freeze_depth
-        name = key_of(computed, split, requested).digest
+        keys = Keys(computed, split)
+        name = keys.of(requested).digest
         if name in self._declined:
             return None, "declined"
         found = self._read(name)
@@ -94,7 +95,7 @@ class PrefixCache:
                 found = self._read(name)
                 if found is not None:
                     return found, "hit"
-                self._fill(computed, split)
+                self._fill(computed, split, keys)
         except OSError as error:
             if error.errno not in _DISK_FULL:
                 raise self._unavailable(error) from error
@@ -102,10 +103,10 @@ class PrefixCache:
         found = self._read(name)
         return found, "filled" if found else "declined"
 
-    def _fill(self, computed: ComputedPrefix, split: SplitImages) -> None:
+    def _fill(self, computed: ComputedPrefix, split: SplitImages, keys: Keys) -> None:
         network = computed.network
-        wanted = {network.freeze_depth, *self._depths.get(network.backbone.name, ())} - {0}
-        names = {cut: key_of(computed, split, cut).digest for cut in sorted(wanted)}
+        wanted = {network.freeze_depth, *self.depths.get(network.backbone.name, ())} - {0}
+        names = {cut: keys.of(cut).digest for cut in sorted(wanted)}
         names = {
             cut: name
             for cut, name in names.items()
@@ -124,7 +125,7 @@ class PrefixCache:
         folder = self._folder / name
         try:
             identity = _identity(folder)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         entry = open_entry(folder, verify=identity not in self._verified)
         if entry is not None:

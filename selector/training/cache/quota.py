@@ -37,11 +37,6 @@ def pass_folder(folder: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def used_bytes(folder: Path) -> int:
-    """Bytes of all entries, and of those that are being written."""
-    return sum(_size(entry) for entry in _folders(folder))
-
-
 def mark_used(entry: Path) -> None:
     """Note that an entry was read now."""
     try:
@@ -58,25 +53,27 @@ def changing_room(folder: Path) -> Iterator[None]:
         yield
 
 
-def make_room(folder: Path, needed: int, *, quota_bytes: int, evict: bool) -> bool:
-    """Whether `needed` more bytes may be written; call inside `changing_room`.
+def make_room(home: Path, needed: int, *, unwritten: int, quota_bytes: int, evict: bool) -> bool:
+    """Whether the pass that writes in `home` may take `needed` bytes; call in `changing_room`.
 
-    With `evict`, entries that were not used for the longest time are thrown out as far as that
-    helps.
+    `unwritten` of them are still to come. With `evict`, entries that were not used for the longest
+    time are thrown out, as many as it takes, and none if that would not be enough.
     """
-    if needed > quota_bytes:
-        return False
-    oldest_first = sorted(_entries(folder), key=_used_at) if evict else []
-    while not _fits(folder, needed, quota_bytes):
-        if not oldest_first:
-            return False
-        remove(oldest_first.pop(0))
-    return True
-
-
-def _fits(folder: Path, needed: int, quota_bytes: int) -> bool:
+    folder = home.parent
+    used = sum(_size(each) for each in _folders(folder) if each != home)
     free = shutil.disk_usage(folder).free - SPARE_BYTES
-    return used_bytes(folder) + needed <= quota_bytes and needed <= free
+    missing = max(used + needed - quota_bytes, unwritten - free)
+    leaving = []
+    for entry in sorted(_entries(folder), key=_used_at) if evict else ():
+        if missing <= 0:
+            break
+        missing -= _size(entry)
+        leaving.append(entry)
+    if missing > 0:
+        return False
+    for entry in leaving:
+        remove(entry)
+    return True
 
 
 def _sweep(folder: Path) -> None:
