@@ -11,8 +11,9 @@ from itertools import product
 
 from selector import backbones, tasks
 from selector.environment import device_name
+from selector.events import DataProgress, Observer
 from selector.preflight import Prepared
-from selector.records import DataProgress, Observer, Preprocessing, Recipe, Scalar, SplitName
+from selector.records import Preprocessing, Recipe, Scalar, SplitName
 from selector.search import startup
 from selector.search.recipe import recipe_of, weights_of
 from selector.spec import StudySpec

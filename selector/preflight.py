@@ -18,7 +18,7 @@ from selector.errors import (
     UnavailableError,
     did_you_mean,
 )
-from selector.records import DataProgress, Observer
+from selector.events import DataProgress, Observer
 from selector.settings import load_settings
 from selector.spec import StudySpec, load_study, readable_parts
 from selector.spec.schema import DataSpec

@@ -12,19 +12,10 @@ from pathlib import Path
 from selector import data, tasks
 from selector.environment import describe, device_name
 from selector.errors import InterruptedRun, NoCandidateError
+from selector.events import DataProgress, Event, Observer, RunEnded, RunReady
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, load_prepared
-from selector.records import (
-    DataProgress,
-    Event,
-    Leaderboard,
-    Observer,
-    RunEnded,
-    RunReady,
-    RunStart,
-    RunStatus,
-    StudyRow,
-)
+from selector.records import Leaderboard, RunStart, RunStatus, StudyRow
 from selector.registration import register
 from selector.reporting.ranking import rank
 from selector.search import pruners, storage
@@ -63,7 +54,7 @@ def run(
         study = register(opened, spec, prepared.dataset.summary)
         reason = _search(study, prepared, opened, observe=observe, command=f"selector run {path}")
         board = rank(opened, spec.name)
-    if not board.candidates:
+    if not board.candidates and not board.trials.running:
         raise NoCandidateError(
             f"Study '{spec.name}' ended ({reason}) and no trial completed: "
             f"{board.trials.failed} failed, {board.trials.pruned} pruned. "

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+# Set before torch is imported, here and in every process that a test starts: threads of tests that
+# run side by side would wait for each other on the same cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import datetime as dt
 import itertools
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +35,14 @@ from selector.records import (
 from selector.store import Store
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _denormal_numbers() -> Iterator[None]:
+    """Undo what a run sets for its whole process: hypothesis counts on denormal numbers."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

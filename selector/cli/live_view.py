@@ -13,16 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from selector.cli import wording
-from selector.records import (
+from selector.events import (
     DataProgress,
     EpochEnded,
     Event,
     RunEnded,
     RunReady,
-    TrialCounts,
     TrialEnded,
     TrialStarted,
 )
+from selector.records import TrialCounts
 from selector.reporting import figures
 
 _STYLES = {"complete": "green", "pruned": "yellow", "failed": "red"}

@@ -16,7 +16,7 @@ from selector.errors import ConflictError, InterruptedRun, SelectorError
 if TYPE_CHECKING:
     from selector.store import Store
 
-MARGIN = 100  # columns of a table that no terminal shows
+WIDTH = 100  # columns of a table that no terminal shows
 
 
 def data(text: str) -> None:
@@ -50,7 +50,7 @@ def printable(text: str) -> str:
 
 def width() -> int:
     """Columns for a table: the terminal's, or a fixed number where there is none."""
-    return shutil.get_terminal_size((MARGIN, 24)).columns if sys.stdout.isatty() else MARGIN
+    return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def colour() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selector.cli import wording
 from selector.cli.output import note
-from selector.records import DataProgress, Event, RunEnded, RunReady, TrialEnded
+from selector.events import DataProgress, Event, RunEnded, RunReady, TrialEnded
 from selector.reporting import figures
 
 

@@ -37,12 +37,13 @@ def predict(
     store: StoreUrl = None,
 ) -> None:
     """Label images with a study's best candidate."""
+    images = find_images(paths)
+    # After the paths, for it takes seconds to import what predicts.
     from selector import reporting
     from selector.environment import choose_device
     from selector.predict import candidate_of, load_predictor
     from selector.settings import load_settings
 
-    images = find_images(paths)
     with reading(store) as opened:
         chosen = candidate_of(opened, study, trial=trial)
     checkpoint = load_settings().artifacts / str(chosen.checkpoint)

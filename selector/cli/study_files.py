@@ -63,7 +63,7 @@ def schema() -> None:
 
 def _draft(images: Path, output: Path) -> str:
     from selector import data as images_of
-    from selector.records import DataProgress
+    from selector.events import DataProgress
     from selector.settings import load_settings
     from selector.spec import draft_study
     from selector.spec.draft import BACKBONES

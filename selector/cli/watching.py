@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from selector.records import Event, Observer
+    from selector.events import Event, Observer
 
 
 @contextmanager

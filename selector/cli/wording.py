@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selector.records import RunReady, TrialCounts, TrialEnded
+from selector.events import RunReady, TrialEnded
+from selector.records import TrialCounts
 from selector.reporting import figures
 
 # The parameters that every reader looks for, and what they are called in a narrow line.

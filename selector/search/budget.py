@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from selector.records import Goal, TrialRow
 from selector.spec.schema import BudgetSpec
@@ -11,12 +11,19 @@ FINISHED = ("complete", "pruned", "failed")
 
 
 def stop_reason(
-    budget: BudgetSpec, trials: Sequence[TrialRow], *, goal: Goal, seconds: float, limit: int | None
+    budget: BudgetSpec,
+    trials: Sequence[TrialRow],
+    *,
+    goal: Goal,
+    seconds: float,
+    limit: int | None,
+    forgiven: Collection[int] = (),
 ) -> str | None:
     """Why no further trial is to start, or None.
 
     `trials` are those that finished or run, `seconds` the wall time of the study so far, `limit`
-    the number of trials after which the sampler has nothing new to propose.
+    the number of trials after which the sampler has nothing new to propose. Failures of the trials
+    `forgiven`, those of earlier runs, do not count: their cause may be mended by now.
     """
     done = [t for t in trials if t.state in FINISHED]
     taken = len(done) + sum(t.state == "running" for t in trials)
@@ -25,10 +32,10 @@ def stop_reason(
         return f"{allowed} trials" if allowed == budget.trials else f"all {allowed} grid cells"
     if budget.time is not None and seconds >= budget.time:
         return "time"
-    if budget.total_epochs is not None and sum(t.epochs for t in done) >= budget.total_epochs:
+    if budget.total_epochs is not None and epochs_used(budget, trials) >= budget.total_epochs:
         return f"{budget.total_epochs} epochs in total"
-    if failed_in_a_row(done) >= budget.failures:
-        return f"{budget.failures} failures in a row"
+    if failed_in_a_row([t for t in done if t.number not in forgiven]) >= budget.failures:
+        return f"{budget.failures} failures in a row (budget.failures)"
     if budget.target is not None and _reached(done, budget.target, goal=goal):
         return f"target {budget.target:g} reached"
     if budget.patience is not None and _stale(done, goal=goal) >= budget.patience:
@@ -40,8 +47,22 @@ def epochs_left(budget: BudgetSpec, trials: Sequence[TrialRow]) -> int:
     """Epochs the next trial may run, at least 1."""
     if budget.total_epochs is None:
         return budget.epochs
-    used = sum(t.epochs for t in trials if t.state in FINISHED)
-    return max(1, min(budget.epochs, budget.total_epochs - used))
+    return max(1, min(budget.epochs, budget.total_epochs - epochs_used(budget, trials)))
+
+
+def epochs_used(budget: BudgetSpec, trials: Sequence[TrialRow]) -> int:
+    """Epochs of finished trials, and all that the running ones may still need."""
+    running = sum(t.state == "running" for t in trials)
+    return sum(t.epochs for t in trials if t.state in FINISHED) + running * budget.epochs
+
+
+def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
+    """The length of the union of (start, end) spans: time in which any of several runs ran."""
+    total, reached = 0.0, -float("inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
 
 
 def failed_in_a_row(done: Sequence[TrialRow]) -> int:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from selector.records import Origin, Scalar, TrialEnd, TrialRow, TrialStart
 from selector.search import budget, samplers, space, startup
+from selector.search.storage import reachable
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
 
@@ -58,15 +60,17 @@ class Claims:
         self._run_id = run_id
         self._sampler = samplers.load(spec.sampler.name)
         self._started = time.monotonic()
-        self._earlier_seconds = sum(t.seconds or 0.0 for t in store.trials(spec.name))
+        earlier = store.trials(spec.name)
+        self._forgiven = frozenset(t.number for t in earlier if t.state == "failed")
+        self._earlier_seconds = _seconds_of_runs(store, spec.name, earlier, but=run_id)
 
     def seconds(self) -> float:
-        """Wall time of the study so far: trials of earlier runs, and this run."""
+        """Wall time of the study so far: while earlier runs lasted, and this run."""
         return self._earlier_seconds + time.monotonic() - self._started
 
     def plan(self) -> None:
         """Enqueue the planned first trials, once in the life of a study."""
-        with study_lock(self._store, self._spec.name):
+        with self._locked():
             if self._study.user_attrs.get(PLANNED):
                 return
             # A crash half way through left some of them enqueued, in order.
@@ -77,7 +81,7 @@ class Claims:
 
     def take(self) -> Claim | str:
         """The next trial, or the reason why there is none."""
-        with study_lock(self._store, self._spec.name):
+        with self._locked():
             self._reconcile()
             rows = self._store.trials(self._spec.name)
             limit = self._sampler.limit(self._spec, self._spec.sampler.options)
@@ -87,19 +91,30 @@ class Claims:
                 goal=self._spec.metric.goal,
                 seconds=self.seconds(),
                 limit=limit,
+                forgiven=self._forgiven,
             )
-            return reason if reason is not None else self._claim(rows)
+            if reason is None:
+                return self._claim(rows)
+            elsewhere = sum(row.state == "running" for row in rows)
+            return f"{reason}, {elsewhere} of them still running elsewhere" if elsewhere else reason
 
     def end(self, claim: Claim, end: TrialEnd) -> None:
         """Record the end of a trial: our row first, in one transaction, then Optuna's."""
-        self._store.finish_trial(self._spec.name, end)
-        self._tell(claim.number, end.state, end.score)
+        # Under the lock, or another worker's `reconcile` could tell Optuna in between.
+        with self._locked():
+            self._store.finish_trial(self._spec.name, end)
+            self._tell(claim.number, end.state, end.score)
 
     def hand_back(self, claim: Claim) -> None:
         """Return an unfinished trial, parameters and number kept, for the next worker."""
-        with study_lock(self._store, self._spec.name):
+        with self._locked():
             self._store.release_trial(self._spec.name, claim.number)
             self._set_waiting(claim.trial._trial_id)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with reachable(self._store), study_lock(self._store, self._spec.name):
+            yield
 
     def _claim(self, rows: tuple[TrialRow, ...]) -> Claim:
         number = self._next_number()
@@ -111,6 +126,15 @@ class Claims:
             startup=startup.startup_trials(self._spec),
         )
         trial = self._study.ask()
+        try:
+            return self._own(trial, rows)
+        except BaseException:
+            # This process lives on, in a notebook say, so nobody would take the trial from it.
+            self._store.release_trial(self._spec.name, trial.number)
+            self._set_waiting(trial._trial_id)
+            raise
+
+    def _own(self, trial: optuna.Trial, rows: tuple[TrialRow, ...]) -> Claim:
         trial.set_user_attr(OWNER, _this_process())
         params = space.suggest(trial, self._spec)
         origin: Origin = trial.user_attrs.get(ORIGIN, "sampler")
@@ -140,8 +164,7 @@ class Claims:
             if row is not None and row.state in _OPTUNA_STATES:
                 self._tell(trial.number, row.state, row.score)
             elif not _owner_lives(trial):
-                if row is not None:
-                    self._store.release_trial(self._spec.name, trial.number)
+                self._store.release_trial(self._spec.name, trial.number)
                 self._set_waiting(trial._trial_id)
 
     def _set_waiting(self, trial_id: int) -> None:
@@ -152,6 +175,20 @@ class Claims:
     def _tell(self, number: int, state: str, score: float | None) -> None:
         value = score if state == "complete" else None
         self._study.tell(number, value, state=_OPTUNA_STATES[state], skip_if_finished=True)
+
+
+def _seconds_of_runs(store: Store, study: str, trials: Sequence[TrialRow], *, but: int) -> float:
+    """Wall time covered by all runs of a study except `but`, overlaps counted once.
+
+    A run that was killed has no end of its own; it lasted at least to its last finished trial.
+    """
+    ends = [t.ended_at for t in trials if t.ended_at is not None]
+    spans = []
+    for run in store.runs(study):
+        if run.id != but:
+            end = run.ended_at or max((e for e in ends if e >= run.started_at), default=None)
+            spans.append((run.started_at.timestamp(), (end or run.started_at).timestamp()))
+    return budget.covered_seconds(spans)
 
 
 def _this_process() -> dict[str, Any]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from selector import metrics
-from selector.records import Floats, Ints, Observer, Preprocessing, TrainingData
+from selector.events import Observer
+from selector.records import Floats, Ints, Preprocessing, TrainingData
 from selector.settings import Settings
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, values_of

@@ -12,19 +12,13 @@ from torch import Tensor
 
 from selector import backbones
 from selector.errors import SelectorError, TrialFailedError
-from selector.records import (
-    EpochEnded,
-    EpochRecord,
-    EpochResult,
-    Floats,
-    Recipe,
-    TrainingData,
-    TrialEnd,
-)
+from selector.events import EpochEnded
+from selector.records import EpochRecord, EpochResult, Floats, Recipe, TrainingData, TrialEnd
 from selector.search import keeping
 from selector.search.claims import Claim
 from selector.search.context import StudyContext
 from selector.search.recipe import recipe_of, weights_of
+from selector.search.storage import reachable
 from selector.training import Network, train
 
 
@@ -136,7 +130,9 @@ def _train(
                 progress.best_state = network.trained_state()
                 progress.best_log_probabilities = result.log_probabilities
             _tell_observer(claim, record, progress, context)
-            if _should_prune(claim, record) and result.epoch < recipe.epochs:
+            with reachable(context.store):
+                behind = _should_prune(claim, record)
+            if behind and result.epoch < recipe.epochs:
                 return True
             if deadline is not None and time.monotonic() >= deadline:
                 return False

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.stats import qmc
 
 from selector.records import Origin, Scalar
@@ -88,20 +89,32 @@ def _mentions(backbone: str, words: Sequence[str]) -> bool:
 
 
 def _draws(spec: StudySpec, count: int) -> list[Planned]:
-    if count == 0:
-        return []
+    """Draws in turns over the backbones, each of which has a quasi-random sequence of its own.
+
+    One sequence dealt out in turns would give every backbone but a part of each range, for
+    neighbouring points of it lie in opposite halves.
+    """
     names = spec.backbone_names
-    width = max(len(spec.space_of(name)) for name in names)
+    turns = math.ceil(count / len(names))
+    sequences = [_sequence(spec, name, turns) for name in names]
+    return [sequences[i % len(names)][i // len(names)] for i in range(count)]
+
+
+def _sequence(spec: StudySpec, backbone: str, count: int) -> list[Planned]:
+    """`count` scrambled Sobol points in the searched parameters of one backbone."""
+    space_of = spec.space_of(backbone)
+    searched = [name for name, domain in space_of.items() if not isinstance(domain, Fixed)]
+    if not searched or count == 0:
+        return [Planned(space.to_optuna(spec, {"backbone": backbone}), "startup")] * count
+    rng = np.random.default_rng([spec.seed, spec.backbone_names.index(backbone)])
     # Sobol points come in powers of two; the first `count` of them are used.
-    points = qmc.Sobol(d=max(1, width), scramble=True, rng=spec.seed).random_base2(
-        m=max(1, math.ceil(math.log2(count)))
-    )
+    sobol = qmc.Sobol(d=len(searched), scramble=True, rng=rng)
+    points = sobol.random_base2(m=math.ceil(math.log2(count)))[:count]
     planned = []
-    for index in range(count):
-        backbone = names[index % len(names)]
+    for point in points:
         params: dict[str, Scalar] = {"backbone": backbone}
-        for (name, domain), u in zip(spec.space_of(backbone).items(), points[index], strict=False):
-            params[name] = _at(domain, float(u))
+        for name, u in zip(searched, point, strict=True):
+            params[name] = _at(space_of[name], float(u))
         planned.append(Planned(space.to_optuna(spec, params), "startup"))
     return planned
 

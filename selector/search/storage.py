@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import optuna
 from optuna.storages import RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
 
+from selector.errors import UnavailableError
 from selector.records import Goal
-from selector.store import Store, study_lock
+from selector.store import Store, safe_url, study_lock
 
 # Optuna announces every trial on stderr; our own progress lines say the same.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 logging.getLogger("optuna").propagate = False
 # A conditional space needs TPE's `group`, which is marked experimental; said once in the docs.
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+@contextmanager
+def reachable(store: Store) -> Iterator[None]:
+    """A database that fails under Optuna is UnavailableError: not the fault of a trial."""
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        cause = str(error.__cause__ or error).partition("\n")[0]
+        raise UnavailableError(
+            f"The store {safe_url(store.url)} failed: {cause}. The trial is kept; when the store "
+            "answers again, the same command continues."
+        ) from error
 
 
 def open_storage(store: Store) -> RDBStorage:

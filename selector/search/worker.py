@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from selector.records import TrialEnd, TrialEnded, TrialStarted
+from selector.events import TrialEnded, TrialStarted
+from selector.records import TrialEnd
 from selector.search.claims import Claim, Claims
 from selector.search.context import StudyContext
 from selector.search.objective import run_trial

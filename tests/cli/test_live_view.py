@@ -8,16 +8,16 @@ import pytest
 from rich.console import Console
 
 from selector.cli.live_view import LiveView, Seen
-from selector.records import (
+from selector.events import (
     DataProgress,
     EpochEnded,
     Event,
     RunEnded,
     RunReady,
-    TrialCounts,
     TrialEnded,
     TrialStarted,
 )
+from selector.records import TrialCounts
 
 READY = RunReady(
     study="flowers",

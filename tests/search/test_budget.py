@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from selector.records import TrialRow, TrialState
-from selector.search.budget import epochs_left, stop_reason
+from selector.search.budget import covered_seconds, epochs_left, stop_reason
 from selector.spec.schema import BudgetSpec
 
 
@@ -70,7 +70,29 @@ def test_each_limit_ends_the_study(
 def test_failures_count_only_in_a_row() -> None:
     budget = BudgetSpec(failures=2)
     assert reason(budget, [row(0, "failed"), row(1, "complete", 1.0), row(2, "failed")]) is None
-    assert reason(budget, [row(0, "failed"), row(1, "failed")]) == "2 failures in a row"
+    assert reason(budget, failing := [row(0, "failed"), row(1, "failed")]) is not None
+    assert "2 failures in a row" in str(reason(budget, failing))
+
+
+def test_failures_of_earlier_runs_are_forgiven() -> None:
+    trials = [row(0, "failed"), row(1, "failed")]
+    budget = BudgetSpec(failures=2)
+    kept = stop_reason(
+        budget, trials, goal="maximize", seconds=0.0, limit=None, forgiven=frozenset({0, 1})
+    )
+    assert kept is None
+
+
+def test_running_trials_reserve_their_epochs() -> None:
+    budget = BudgetSpec(epochs=4, total_epochs=10)
+    assert epochs_left(budget, [row(0, "running"), row(1, "running")]) == 2
+    trials = [row(0, "running"), row(1, "running"), row(2, "complete", epochs=2)]
+    assert reason(budget, trials) == "10 epochs in total"
+
+
+def test_overlapping_runs_cover_their_time_once() -> None:
+    assert covered_seconds([(0.0, 10.0), (5.0, 12.0), (20.0, 21.0)]) == 13.0
+    assert covered_seconds([]) == 0.0
 
 
 def test_target_of_a_minimized_metric_is_reached_from_above() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selector.errors import ConflictError
-from selector.records import PrefixUsed
+from selector.events import PrefixUsed
 from selector.run import run
 from selector.search.context import open_prefix_cache
 from selector.settings import load_settings

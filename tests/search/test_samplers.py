@@ -87,10 +87,24 @@ def test_grid_without_steps_says_which_ranges_need_them(study: ParseStudy) -> No
     assert "'lr'" in str(caught.value) and "'label_smoothing'" in str(caught.value)
 
 
-def test_grid_refuses_parameters_of_one_backbone(study: ParseStudy) -> None:
-    spec = study(GRID + "backbones: {toy:cnn: {search: {batch_size: 64}}}\n")
-    with pytest.raises(InputError, match="one backbone only"):
-        samplers.load("grid").check(spec, spec.sampler.options)
+OWN_BATCH = "backbones: {toy:cnn: {search: {batch_size: [8, 64]}}}\n"
+
+
+@pytest.mark.parametrize("name", ["grid", "gp", "cmaes"])
+def test_what_models_all_parameters_at_once_refuses_those_of_one_backbone(
+    name: str, study: ParseStudy
+) -> None:
+    spec = study(WITH[name] + OWN_BATCH)
+    with pytest.raises(InputError, match=f"'{name}' cannot search .*batch_size"):
+        samplers.load(name).check(spec, spec.sampler.options)
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "qmc"])
+def test_parameters_of_one_backbone_vary_from_trial_to_trial(name: str, study: ParseStudy) -> None:
+    own_lr = "backbones: {toy:cnn: {search: {lr: {log_uniform: [1.0e-4, 1.0e-2]}}}}\n"
+    proposals = propose(study(WITH[name] + own_lr), 12)
+    own = [p["lr"] for p in proposals if p["backbone"] == "toy:cnn"]
+    assert len(own) > 1 and len(set(own)) == len(own)
 
 
 def test_cmaes_needs_numbers_to_search(study: ParseStudy) -> None:

@@ -56,6 +56,19 @@ def test_a_recipe_is_moved_into_the_space(study: ParseStudy) -> None:
     assert (recipe["lr"], recipe["freeze_depth"], recipe["batch_size"]) == (1e-5, 3, 8)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_every_backbone_is_drawn_from_both_halves_of_every_range(
+    seed: int, study: ParseStudy
+) -> None:
+    planned = startup.plan(study(f"budget: {{trials: 60}}\nseed: {seed}\n"))
+    draws = [p.params for p in planned if p.origin == "startup"]
+    for backbone in ("toy:cnn", "timm:vit_tiny_patch16_224", "timm:resnet18"):
+        own = [params for params in draws if params["backbone"] == backbone]
+        for name, middle in (("lr", 3e-4), ("freeze_depth", 2.5), ("label_smoothing", 0.1)):
+            values = [float(params[name]) for params in own]
+            assert min(values) < middle < max(values), (backbone, name, values)
+
+
 def test_the_plan_is_the_same_every_time(study: ParseStudy) -> None:
     assert startup.plan(study()) == startup.plan(study())
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from optuna.samplers import BaseSampler
 
+from selector.errors import InputError
 from selector.spec import StudySpec
 
 
@@ -34,6 +35,19 @@ class Sampler(Protocol):
         ...
 
     def limit(self, spec: StudySpec, options: Mapping[str, Any]) -> int | None: ...
+
+
+def refuse_conditional(spec: StudySpec, name: str) -> None:
+    """Raise InputError for a study with parameters of one backbone only.
+
+    Samplers that model all parameters at once would draw those at random without a word.
+    """
+    if spec.conditional:
+        raise InputError(
+            f"sampler '{name}' cannot search parameters that differ between backbones "
+            f"({', '.join(sorted(spec.conditional))}). Move them from 'backbones' to 'search', or "
+            f"use sampler 'tpe'."
+        )
 
 
 def trial_seed(seed: int, number: int) -> int:

@@ -13,7 +13,7 @@ from pydantic import Field
 from selector.errors import InputError, UnavailableError
 from selector.search import space
 from selector.search.members import Options, read_options
-from selector.search.samplers.base import trial_seed
+from selector.search.samplers.base import refuse_conditional, trial_seed
 from selector.spec import StudySpec
 
 
@@ -34,6 +34,7 @@ class CmaEs:
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
         """Raise when the package is missing or fewer than two parameters are numeric."""
         read_options("sampler", "cmaes", CmaEsOptions, options)
+        refuse_conditional(spec, "cmaes")
         if importlib.util.find_spec("cmaes") is None:
             raise UnavailableError(
                 "sampler 'cmaes' needs the package 'cmaes': pip install 'selector-finetune[cmaes]'."

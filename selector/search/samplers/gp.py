@@ -9,7 +9,7 @@ from optuna.samplers import BaseSampler, GPSampler
 from pydantic import Field
 
 from selector.search.members import Options, read_options
-from selector.search.samplers.base import trial_seed
+from selector.search.samplers.base import refuse_conditional, trial_seed
 from selector.spec import StudySpec
 
 
@@ -26,8 +26,9 @@ class Gp:
     plans_startup = True
 
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
-        """Raise InputError for a wrong option."""
+        """Raise InputError for a wrong option or parameters of one backbone."""
         read_options("sampler", "gp", GpOptions, options)
+        refuse_conditional(spec, "gp")
 
     def build(
         self, spec: StudySpec, options: Mapping[str, Any], *, seed: int, number: int, startup: int

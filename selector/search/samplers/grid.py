@@ -17,6 +17,7 @@ from selector.errors import InputError
 from selector.records import Scalar
 from selector.search import space
 from selector.search.members import Options, read_options
+from selector.search.samplers.base import refuse_conditional
 from selector.spec import StudySpec
 
 
@@ -34,6 +35,7 @@ class Grid:
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
         """Raise InputError where the space is no grid; all reasons in one message."""
         chosen = read_options("sampler", "grid", GridOptions, options)
+        refuse_conditional(spec, "grid")
         problems = list(_problems(spec, chosen.steps))
         if problems:
             raise InputError("\n".join(problems))
@@ -66,11 +68,6 @@ class _AskTellGrid(GridSampler):
 def _problems(spec: StudySpec, steps: Mapping[str, int]) -> Sequence[str]:
     found = space.distributions(spec)
     problems = []
-    if spec.conditional:
-        problems.append(
-            "sampler 'grid' cannot search parameters of one backbone only. Move them from "
-            "'backbones' to 'search', or use 'tpe'."
-        )
     for name, kind in found.items():
         points = isinstance(kind, FloatDistribution) and kind.step is None
         if points and name not in steps:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from optuna.samplers import BaseSampler, QMCSampler
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 
 from selector.search.members import Options, read_options
+from selector.search.samplers.base import trial_seed
 from selector.spec import StudySpec
 
 
@@ -35,6 +36,8 @@ class Qmc:
             qmc_type=chosen.sequence,
             scramble=True,
             seed=seed,
+            # Parameters outside the sequence; their draws must differ from trial to trial.
+            independent_sampler=RandomSampler(seed=trial_seed(seed, number)),
             warn_independent_sampling=False,
         )
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from selector.errors import UnavailableError
-from selector.records import PrefixOutcome, PrefixUsed, SplitImages
+from selector.events import PrefixOutcome, PrefixUsed
+from selector.records import SplitImages
 from selector.training.cache.entries import ROWS, Entry, open_entry
 from selector.training.cache.filling import CutCost, Terms, fill, loading_pays
 from selector.training.cache.key import Keys, pass_name

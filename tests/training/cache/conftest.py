@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from selector import backbones, tasks
-from selector.records import PrefixUsed, SplitImages, TrainingData
+from selector.events import PrefixUsed
+from selector.records import SplitImages, TrainingData
 from selector.training import Network
 from selector.training.cache import PrefixCache
 from selector.training.images import Images

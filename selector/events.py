@@ -1,0 +1,104 @@
+"""What happens during a run, for whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from selector.records import Goal, Origin, Scalar, SplitName, TrialCounts
+
+PrefixOutcome = Literal["hit", "filled", "declined"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataProgress:
+    """Images read, checked or decoded so far, under a label for people."""
+
+    done: int
+    total: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReady:
+    """Everything is checked and stored; trials begin."""
+
+    study: str
+    store: str  # without password
+    device: str
+    metric: str
+    goal: Goal
+    epochs: int
+    trials: int  # the budget
+    earlier: TrialCounts
+    best_score: float | None
+    counts: Mapping[SplitName, int]
+    classes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStarted:
+    """A worker took a trial."""
+
+    number: int
+    backbone: str
+    params: Mapping[str, Scalar]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixUsed:
+    """A trial asked the cache for what its frozen stages make of one view of a split's images.
+
+    `outcome` says whether it was there, was computed and kept now, or is not worth keeping.
+    `seconds` is the time of asking, `bytes` the size of what the trial reads.
+    """
+
+    backbone: str
+    freeze_depth: int
+    view: int
+    outcome: PrefixOutcome
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEnded:
+    """One epoch of a running trial."""
+
+    number: int
+    epoch: int
+    epochs: int
+    score: float
+    best_score: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEnded:
+    """A trial ended; `counts` are those of the study after it."""
+
+    number: int
+    backbone: str
+    state: Literal["complete", "pruned", "failed"]
+    score: float | None
+    best_epoch: int | None
+    epochs: int
+    seconds: float
+    failure: str | None
+    counts: TrialCounts
+    best_score: float | None
+    best_trial: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    """No further trial starts, for the given reason."""
+
+    reason: str
+    seconds: float
+
+
+Event = DataProgress | RunReady | TrialStarted | PrefixUsed | EpochEnded | TrialEnded | RunEnded
+Observer = Callable[[Event], None]

@@ -1,0 +1,118 @@
+"""Every example in the README and in docs/ is run: studies, commands and Python."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from selector.cli import main
+from selector.spec import parse_study
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+QUICK = ["data.limit=200", "search.backbone=toy:cnn", "search.image_size=16"]
+QUICK += ["budget.trials=2", "budget.epochs=1"]
+# These would not end, or would train for minutes: their arguments are checked by other means.
+SERVES = ("dashboard",)
+
+
+def run_command(words: list[str]) -> None:
+    """Run the command line; anything but success fails the test."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0
+
+
+def blocks(language: str) -> list[pytest.ParameterSet]:
+    """Every fenced block of a language, under the name of its page and its number there."""
+    found = []
+    for page in PAGES:
+        texts = re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+        found += [
+            pytest.param(text, id=f"{page.stem}-{number}") for number, text in enumerate(texts)
+        ]
+    return found
+
+
+def commands() -> list[pytest.ParameterSet]:
+    """Every `$ selector ...` line."""
+    return [
+        pytest.param(line.removeprefix("$ "), id=f"{block.id}-{number}")
+        for block in blocks("console")
+        for number, line in enumerate(str(block.values[0]).splitlines())
+        if line.startswith("$ selector ")
+    ]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like a checkout, with emoji pictures, an image, and a finished quickstart."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "studies", folder / "studies")
+    for name in ("food", "people"):
+        (folder / "data/emoji" / name).mkdir(parents=True)
+        for number in range(12):
+            color = (20 * number, 200 if name == "food" else 0, 90)
+            Image.new("RGB", (20, 20), color).save(folder / f"data/emoji/{name}/{number}.png")
+    Image.new("RGB", (20, 20), "white").save(folder / "some-image.png")
+    with pytest.MonkeyPatch.context() as patch:
+        _enter(folder, patch)
+        sets = [word for change in QUICK for word in ("--set", change)]
+        run_command(["run", "studies/quickstart.yaml", *sets, "--quiet"])
+    return folder
+
+
+@pytest.fixture
+def inside(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The checkout as the current folder, with its own store and cache."""
+    _enter(checkout, monkeypatch)
+    yield checkout
+
+
+def _enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.chdir(folder)
+    patch.setenv("SELECTOR_STORE", f"sqlite:///{folder / 'selector.db'}")
+    patch.setenv("SELECTOR_CACHE", str(folder / "cache"))
+    patch.setenv("SELECTOR_ARTIFACTS", str(folder / "artifacts"))
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_study_in_the_docs_is_valid(text: str) -> None:
+    parse_study(text)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command_in_the_docs_works(command: str, inside: Path) -> None:
+    words = shlex.split(command.partition(" > ")[0])[1:]
+    if words[0] in SERVES:
+        words = [words[0], "--help"]
+    if words[0] == "run" and "--dry-run" not in words:
+        words = ["validate", *words[1:]]
+    run_command(words)
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_python_in_the_docs_works(text: str, inside: Path) -> None:
+    # The same lines against the small study that this test's store holds.
+    text = text.replace(
+        'selector.run("studies/quickstart.yaml")',
+        f'selector.run("studies/quickstart.yaml", overrides={QUICK!r})',
+    )
+    exec(compile(text, "docs", "exec"), {})
+
+
+@pytest.mark.parametrize("study", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda p: p.stem)
+def test_study_file_that_ships_is_valid(study: Path) -> None:
+    assert parse_study(study.read_text()).name == study.stem
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
