@@ -41,8 +41,8 @@ def mark_used(entry: Path) -> None:
     """Note that an entry was read now."""
     try:
         os.utime(entry)
-    except FileNotFoundError:
-        return  # thrown out meanwhile; whoever has it mapped keeps it
+    except (FileNotFoundError, PermissionError):
+        return  # thrown out meanwhile, or filled by another user: it only looks older than it is
 
 
 @contextmanager
