@@ -8,6 +8,8 @@ from typing import Literal
 
 from selector.records import Goal, Origin, Scalar, SplitName, TrialCounts
 
+PrefixOutcome = Literal["hit", "filled", "declined"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataProgress:
@@ -47,6 +49,22 @@ class TrialStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixUsed:
+    """A trial asked the cache for what its frozen stages make of one view of a split's images.
+
+    `outcome` says whether it was there, was computed and kept now, or is not worth keeping.
+    `seconds` is the time of asking, `bytes` the size of what the trial reads.
+    """
+
+    backbone: str
+    freeze_depth: int
+    view: int
+    outcome: PrefixOutcome
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochEnded:
     """One epoch of a running trial."""
 
@@ -83,5 +101,5 @@ class RunEnded:
     seconds: float
 
 
-Event = DataProgress | RunReady | TrialStarted | EpochEnded | TrialEnded | RunEnded
+Event = DataProgress | RunReady | TrialStarted | PrefixUsed | EpochEnded | TrialEnded | RunEnded
 Observer = Callable[[Event], None]

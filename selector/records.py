@@ -76,11 +76,14 @@ class SplitImages:
     """Decoded images of one split, resized, in memory-mapped uint8.
 
     `images` is (n, height, width, 3), `labels` (n,) class indices, `sample_ids` n stable names.
+    `content` changes with anything that changes the pixels or their order; it is empty where
+    nobody knows, and then nothing made from the pixels outlives the trial.
     """
 
     images: Bytes
     labels: Ints
     sample_ids: tuple[str, ...]
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)

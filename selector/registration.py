@@ -12,7 +12,7 @@ from selector.spec import StudySpec, spec_sha256, to_plain
 from selector.store import Store, study_lock
 
 # What may change between two runs of one study: none of it changes what a score means.
-EDITABLE = ("budget", "description", "device")
+EDITABLE = ("budget", "description", "device", "training.prefix_cache")
 
 
 def register(store: Store, spec: StudySpec, summary: DataSummary) -> StudyRow:
@@ -46,7 +46,7 @@ def refuse_drift(stored: StudyRow, spec: StudySpec, summary: DataSummary) -> Non
     lines = []
     old, new = _flat(stored.spec), _flat(to_plain(spec))
     for key in sorted(old.keys() | new.keys()):
-        if key.split(".")[0] not in EDITABLE and old.get(key) != new.get(key):
+        if not _editable(key) and old.get(key) != new.get(key):
             lines.append(f"  {key}: {_shown(old, key)} -> {_shown(new, key)}")
     if stored.data.fingerprint != summary.fingerprint:
         was, now = _sizes(stored.data), _sizes(summary)
@@ -60,6 +60,10 @@ def refuse_drift(stored: StudyRow, spec: StudySpec, summary: DataSummary) -> Non
             f"comparable:\n{changes}\nUndo the change, or start a new study: --set name=NEWNAME. "
             f"Only {', '.join(EDITABLE)} may change."
         )
+
+
+def _editable(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in EDITABLE)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

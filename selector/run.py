@@ -20,7 +20,7 @@ from selector.registration import register
 from selector.reporting.ranking import rank
 from selector.search import pruners, storage
 from selector.search.claims import Claims
-from selector.search.context import StudyContext
+from selector.search.context import StudyContext, open_prefix_cache
 from selector.search.worker import work
 from selector.selection.best import best_candidate
 from selector.settings import load_settings
@@ -100,6 +100,7 @@ def _context(prepared: Prepared, store: Store, *, observe: Observer) -> StudyCon
             ),
         ),
         observe=observe,
+        prefix_cache=open_prefix_cache(prepared.spec, settings, observe),
     )
 
 

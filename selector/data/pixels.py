@@ -49,7 +49,8 @@ def decode_split(
     has changed since the audit, UnavailableError if the cache has no room.
     """
     members = indices(dataset.splits, split)
-    path = cache / "images" / f"{_key(dataset, members, preprocessing)}.npy"
+    key = _key(dataset, members, preprocessing)
+    path = cache / "images" / f"{key}.npy"
     shape = (len(members), preprocessing.size, preprocessing.size, 3)
     label = f"decoding {split} at {preprocessing.size} px"
 
@@ -68,7 +69,7 @@ def decode_split(
     fill_once(path, fill)
     images = cast(Bytes, np.load(path, mmap_mode="r"))
     sample_ids = tuple(dataset.samples[index].id for index in members)
-    return SplitImages(images, dataset.labels[members], sample_ids)
+    return SplitImages(images, dataset.labels[members], sample_ids, content=key)
 
 
 def _key(dataset: Dataset, members: Ints, preprocessing: Preprocessing) -> str:

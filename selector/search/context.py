@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ import torch
 from selector import metrics
 from selector.events import Observer
 from selector.records import Floats, Ints, Preprocessing, TrainingData
+from selector.settings import Settings
 from selector.spec import StudySpec
+from selector.spec.domains import AnyDomain, Choice, Fixed, values_of
 from selector.store import Store
 from selector.tasks import Task
+from selector.training.cache import PrefixCache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +25,8 @@ class StudyContext:
     """Everything a trial needs besides its parameters.
 
     `decode` gives the train and validation images for one preprocessing; the test split cannot be
-    reached through it. `base` is the folder that relative weight files are read from.
+    reached through it. `base` is the folder that relative weight files are read from. Without a
+    `prefix_cache` every trial computes its frozen stages' outputs for itself.
     """
 
     spec: StudySpec
@@ -32,6 +37,7 @@ class StudyContext:
     base: Path
     decode: Callable[[Preprocessing], TrainingData]
     observe: Observer
+    prefix_cache: PrefixCache | None = None
 
     def score(self, labels: Ints, log_probabilities: Floats, class_names: tuple[str, ...]) -> float:
         """The study's metric on validation predictions."""
@@ -41,6 +47,27 @@ class StudyContext:
             log_probabilities,
             positive=positive_class(self.spec, class_names),
         )
+
+
+def open_prefix_cache(spec: StudySpec, settings: Settings, observe: Observer) -> PrefixCache | None:
+    """The cache of frozen stages' outputs for all depths of the search space, or None: off."""
+    if spec.training.prefix_cache == "off":
+        return None
+    return PrefixCache(
+        settings.cache,
+        quota_bytes=round(settings.cache_gb * 1e9),
+        depths={name: _depths(spec.space_of(name)["freeze_depth"]) for name in spec.backbone_names},
+        observe=observe,
+    )
+
+
+def _depths(domain: AnyDomain) -> frozenset[int]:
+    """The freeze depths that a domain can give."""
+    match domain:
+        case Fixed() | Choice():
+            return frozenset(int(value) for value in values_of(domain))
+        case _:
+            return frozenset(range(math.ceil(domain.low), math.floor(domain.high) + 1))
 
 
 def positive_class(spec: StudySpec, class_names: tuple[str, ...]) -> int | None:

@@ -114,7 +114,14 @@ def _train(
     deadline: float | None,
 ) -> bool:
     """Train to the last epoch, the deadline or the pruner's stop; True when pruned."""
-    epochs = train(network, data, recipe, device=context.device, task=context.task)
+    epochs = train(
+        network,
+        data,
+        recipe,
+        device=context.device,
+        task=context.task,
+        prefix_cache=context.prefix_cache,
+    )
     # A generator left early is closed here, or its tensors would outlive the pruned trial.
     with closing(epochs):
         for result in epochs:

@@ -2,6 +2,10 @@
 
 Random numbers are drawn on the CPU, so that a seed means the same views on every device. Images are
 normalised ones: one unit is about a quarter of the range of a pixel, and 0 is the average colour.
+
+`none` and `flip` show enumerated views: a sample looks like one of a fixed, small number of images,
+and which one follows from sample and epoch. What frozen stages make of them can be kept. The other
+presets draw a view that never comes again.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from torch import Tensor
 from selector.errors import UnknownNameError
 
 _NAMES = ("none", "flip", "light", "trivial", "strong")
+_ENUMERATED = {"none": 1, "flip": 2}
 
 CROP_SHARE = 8  # images are shifted by up to size / 8
 ERASE_CHANCE = 0.5
@@ -40,6 +45,21 @@ _OPERATIONS = (
 def names() -> tuple[str, ...]:
     """The presets, mildest first."""
     return _NAMES
+
+
+def enumerated_views(name: str) -> int | None:
+    """How many views of a sample the preset shows over all epochs; None where it draws them."""
+    return _ENUMERATED.get(name)
+
+
+def view_of(name: str, indices: Tensor, *, epoch: int) -> Tensor:
+    """Which enumerated view (batch,) of the samples `indices` (batch,) this epoch shows."""
+    return _mirrored(epoch, indices) if name == "flip" else torch.zeros_like(indices)
+
+
+def view(images: Tensor, number: int) -> Tensor:
+    """One enumerated view of all images: 0 is the images as they are, 1 mirrors them."""
+    return images.flip(3) if number else images
 
 
 def apply(
@@ -74,10 +94,15 @@ def _flip(images: Tensor, *, epoch: int, indices: Tensor) -> Tensor:
 
     About half of the samples start mirrored (after Jordan, 2024: alternating beats random flips).
     """
+    mirrored = _mirrored(epoch, indices).bool().to(images.device)
+    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+
+
+def _mirrored(epoch: int, indices: Tensor) -> Tensor:
+    """1 for every sample that this epoch shows mirrored, else 0."""
     # The middle bits of a multiplicative hash, so that neighbours in a sorted folder differ.
     start = (indices.to(torch.int64) * 2654435761 >> 16) & 1
-    mirrored = ((start + epoch) & 1).bool().to(images.device)
-    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+    return (start + epoch) & 1
 
 
 def _crop(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -54,8 +55,8 @@ def split_log_probabilities(
     precision: Precision,
 ) -> Floats:
     """Log probabilities (n, classes) of the n samples of a source."""
-    inputs = (source.features(indices) for indices in sequential_batches(n, FILL_BATCH))
-    return log_probabilities(network, inputs, task=task, device=device, precision=precision)
+    with closing(source.stream(sequential_batches(n, FILL_BATCH))) as inputs:
+        return log_probabilities(network, inputs, task=task, device=device, precision=precision)
 
 
 def log_probabilities(

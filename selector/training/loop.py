@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from selector.records import EpochResult, Floats, Ints, Recipe, TrainingData
 from selector.tasks.base import Task
 from selector.training import optim, precision
 from selector.training.batches import epoch_order, training_batches
+from selector.training.cache import PrefixCache
 from selector.training.evaluation import split_log_probabilities
 from selector.training.memory import out_of_memory_fails_the_trial
 from selector.training.network import Network
@@ -35,18 +37,22 @@ def train(
     device: torch.device,
     task: Task,
     hold_bytes: int = HOLD_BYTES,
+    prefix_cache: PrefixCache | None = None,
 ) -> Generator[EpochResult, None, None]:
     """Train `network` in place and yield one result an epoch, counted from 1.
 
     When a result is yielded, the network has the weights that gave it: take `trained_state()` then
     to keep them. Leave early with `contextlib.closing`, or device memory outlives the trial.
-    Outputs of the frozen stages are held in memory up to `hold_bytes`; computing them counts as
-    time of the first epoch. Raises TrialFailedError with the cause `non_finite` or `oom`.
+    Outputs of the frozen stages come from `prefix_cache`, or are held in memory up to `hold_bytes`;
+    computing them counts as time of the first epoch. With fp32 on a CPU both give the same bits.
+    Raises TrialFailedError with the cause `non_finite` or `oom`.
     """
     started = time.perf_counter()
     with out_of_memory_fails_the_trial(recipe, device):
         network.place(device)
-        sources = open_sources(network, data, recipe, device=device, hold_bytes=hold_bytes)
+        sources = open_sources(
+            network, data, recipe, device=device, hold_bytes=hold_bytes, prefix_cache=prefix_cache
+        )
         work = _prepare(network, data, recipe, device=device, task=task)
     for epoch in range(1, recipe.epochs + 1):
         with out_of_memory_fails_the_trial(recipe, device):
@@ -104,10 +110,14 @@ def _train_epoch(work: _Work, source: PrefixSource, epoch: int) -> float:
     batches = training_batches(epoch_order(n, seed=recipe.seed, epoch=epoch), recipe.batch_size)
     total = torch.zeros((), dtype=torch.float64, device=work.device)
     work.network.train()
-    with seeded_layers(recipe.seed, work.device, epoch=epoch):
-        for number, indices in enumerate(batches, start=1):
+    # The stream may read ahead in a thread, which ends with it.
+    with (
+        seeded_layers(recipe.seed, work.device, epoch=epoch),
+        closing(source.stream(batches)) as stream,
+    ):
+        for number, (indices, inputs) in enumerate(zip(batches, stream, strict=True), start=1):
             _set_learning_rate(work, (epoch - 1) * len(batches) + number - 1, len(batches))
-            loss = _step(work, source.features(indices), work.targets[indices.to(work.device)])
+            loss = _step(work, inputs, work.targets[indices.to(work.device)])
             total += loss.detach() * len(indices)
             # Asking at every step would make the CPU wait for the device each time.
             if number % CHECK_STEPS == 0 or number == len(batches):

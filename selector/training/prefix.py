@@ -1,11 +1,12 @@
 """Where the trained part of a network gets its inputs from: the frozen part's outputs by sample.
 
-A frozen prefix is a pure function of the image. Where the image is the same in every epoch, its
-output is computed once for the trial and held; elsewhere it is computed for every batch.
+A frozen prefix is a pure function of the image. Where a sample is one of few images in every
+epoch, its outputs are computed once and stored; elsewhere they are computed for every batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from selector.training.batches import sequential_batches
 from selector.training.images import Images
 from selector.training.network import Network
 from selector.training.precision import Precision
+from selector.training.rows import Layout, MemoryRows, StoredPrefix
 from selector.training.seeds import Stream, generator
 
 FILL_BATCH = 64  # evaluation's batch too: results depend on it in the last bits
@@ -30,19 +32,32 @@ class PrefixSource(Protocol):
         """The prefix's output for the samples `indices` (batch,), on the network's device."""
         ...
 
+    def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
+        """`features` of batch after batch."""
+        ...
+
 
 @dataclass(frozen=True)
 class ComputedPrefix:
-    """Runs the prefix on every batch that is asked for."""
+    """Runs the prefix on every batch that is asked for, on one enumerated view of the images."""
 
     network: Network
     images: Images
     precision: Precision
     device: torch.device
+    view: int = 0
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """The view (batch, 3, height, width) of the images that the prefix takes."""
+        return augment.view(self.images.batch(indices), self.view)
 
     def features(self, indices: Tensor) -> Tensor:
-        """The prefix's output for the images as they are."""
-        return run_prefix(self.network, self.images.batch(indices), self.precision)
+        """The prefix's output for the view."""
+        return run_prefix(self.network, self.inputs(indices), self.precision)
+
+    def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
+        """`features` of batch after batch."""
+        yield from map(self.features, batches)
 
 
 class AugmentedPrefix:
@@ -65,23 +80,9 @@ class AugmentedPrefix:
         )
         return run_prefix(self._computed.network, views, self._computed.precision)
 
-
-class HeldPrefix:
-    """The prefix's output of every sample, computed once and kept in the device's memory."""
-
-    def __init__(self, rows: Tensor, *, channels_last: bool) -> None:
-        self._rows = rows  # (samples, ...); channels last where the prefix gave it so
-        self._channels_last = channels_last
-
-    @property
-    def bytes(self) -> int:
-        """The memory it holds."""
-        return self._rows.nbytes
-
-    def features(self, indices: Tensor) -> Tensor:
-        """The held output of the samples, in the memory order in which it was computed."""
-        chosen = self._rows[indices.to(self._rows.device)]
-        return chosen.permute(0, 3, 1, 2) if self._channels_last else chosen
+    def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
+        """`features` of batch after batch."""
+        yield from map(self.features, batches)
 
 
 def run_prefix(network: Network, images: Tensor, precision_: Precision) -> Tensor:
@@ -90,23 +91,22 @@ def run_prefix(network: Network, images: Tensor, precision_: Precision) -> Tenso
         return network.prefix(images)
 
 
-def hold(computed: ComputedPrefix, *, limit_bytes: int) -> HeldPrefix | None:
-    """The prefix's output of all samples; None where that would take more than `limit_bytes`."""
+def hold(computed: ComputedPrefix, *, limit_bytes: int) -> StoredPrefix | None:
+    """The prefix's output of all samples; None where that would take more than `limit_bytes`.
+
+    It is computed in the batches that evaluation and the prefix cache use, so that the three agree
+    bit by bit on a CPU.
+    """
     rows: Tensor | None = None
-    channels_last = False
+    layout: Layout | None = None
     for indices in sequential_batches(len(computed.images), FILL_BATCH):
         features = computed.features(indices)
-        if rows is None:
-            channels_last = _is_channels_last(features)
-            shape = features.permute(0, 2, 3, 1).shape if channels_last else features.shape
-            rows = features.new_empty((len(computed.images), *shape[1:]))
+        if rows is None or layout is None:
+            layout = Layout.of(features)
+            rows = features.new_empty((len(computed.images), layout.elements))
             if rows.nbytes > limit_bytes:
                 return None
-        rows[indices[0] : indices[-1] + 1] = (
-            features.permute(0, 2, 3, 1) if channels_last else features
-        )
-    return None if rows is None else HeldPrefix(rows, channels_last=channels_last)
-
-
-def _is_channels_last(features: Tensor) -> bool:
-    return features.dim() == 4 and features.is_contiguous(memory_format=torch.channels_last)
+        rows[indices[0] : indices[-1] + 1] = layout.flatten(features)
+    if rows is None or layout is None:
+        return None
+    return StoredPrefix((MemoryRows(rows),), layout, computed.device)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
 from selector.records import Recipe, SplitImages, TrainingData
+from selector.training import augment
+from selector.training.cache import PrefixCache
 from selector.training.images import Images
 from selector.training.network import Network
 from selector.training.prefix import AugmentedPrefix, ComputedPrefix, PrefixSource, hold
+from selector.training.rows import StoredPrefix
 
 
 @dataclass(frozen=True)
@@ -18,16 +22,18 @@ class Sources:
 
     validation: PrefixSource
     n_validation: int
-    plain_train: PrefixSource
-    views: ComputedPrefix | None  # set where every epoch sees other views of the images
+    computed: ComputedPrefix
+    stored: StoredPrefix | None  # every view of the training images
     augment: str
     seed: int
 
     def train(self, epoch: int) -> PrefixSource:
         """What this epoch trains on."""
-        if self.views is None:
-            return self.plain_train
-        return AugmentedPrefix(self.views, self.augment, seed=self.seed, epoch=epoch)
+        if self.stored is not None:
+            return self.stored.showing(partial(augment.view_of, self.augment, epoch=epoch))
+        if self.augment == "none":
+            return self.computed
+        return AugmentedPrefix(self.computed, self.augment, seed=self.seed, epoch=epoch)
 
 
 def open_sources(
@@ -37,10 +43,12 @@ def open_sources(
     *,
     device: torch.device,
     hold_bytes: int,
+    prefix_cache: PrefixCache | None = None,
 ) -> Sources:
-    """Sources for a trial, with the frozen stages' outputs held where they fit `hold_bytes`.
+    """Sources for a trial: the frozen stages' outputs from the cache, held in memory, or computed.
 
-    Validation images never change, so theirs are held even under augmentation, and first.
+    What the cache does not keep is held where it fits `hold_bytes`. Validation images never change,
+    so theirs are stored even under random augmentation, and first.
     """
 
     def computed(split: SplitImages) -> ComputedPrefix:
@@ -48,17 +56,44 @@ def open_sources(
         return ComputedPrefix(network, images, recipe.precision, device)
 
     train, validation = computed(data.train), computed(data.validation)
-    augmented = recipe.augment != "none"
-    held_validation = held_train = None
+    n_views = augment.enumerated_views(recipe.augment)
+    stored_validation = stored_train = None
     if network.freeze_depth > 0:
-        held_validation = hold(validation, limit_bytes=hold_bytes)
-        left = hold_bytes - (held_validation.bytes if held_validation else 0)
-        held_train = None if augmented else hold(train, limit_bytes=left)
+        stored_validation = _store(
+            validation, data.validation, n_views=1, limit_bytes=hold_bytes, cache=prefix_cache
+        )
+        left = hold_bytes - (stored_validation.bytes if stored_validation else 0)
+        if n_views is not None:
+            stored_train = _store(
+                train, data.train, n_views=n_views, limit_bytes=left, cache=prefix_cache
+            )
     return Sources(
-        validation=held_validation or validation,
+        validation=stored_validation or validation,
         n_validation=len(data.validation.labels),
-        plain_train=held_train or train,
-        views=train if augmented else None,
+        computed=train,
+        stored=stored_train,
         augment=recipe.augment,
         seed=recipe.seed,
     )
+
+
+def _store(
+    computed: ComputedPrefix,
+    split: SplitImages,
+    *,
+    n_views: int,
+    limit_bytes: int,
+    cache: PrefixCache | None,
+) -> StoredPrefix | None:
+    """All views of a split, from the cache or held; None unless all of them can be."""
+    views = []
+    for number in range(n_views):
+        of_view = replace(computed, view=number)
+        found = cache.open(of_view, split, resident_bytes=limit_bytes // n_views) if cache else None
+        found = found or hold(of_view, limit_bytes=limit_bytes // n_views)
+        if found is None:
+            return None
+        views.append(found)
+    assert len({view.layout for view in views}) == 1, "views of one split differ in their layout"
+    rows = tuple(rows for view in views for rows in view.views)
+    return replace(views[0], views=rows)

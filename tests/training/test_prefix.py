@@ -13,7 +13,8 @@ from selector.records import Preprocessing, TrainingData
 from selector.training.batches import epoch_order, sequential_batches, training_batches
 from selector.training.images import Images
 from selector.training.network import Network
-from selector.training.prefix import AugmentedPrefix, ComputedPrefix, HeldPrefix, hold
+from selector.training.prefix import AugmentedPrefix, ComputedPrefix, hold
+from selector.training.rows import StoredPrefix
 from selector.training.seeds import Stream, derive
 from selector.training.sources import open_sources
 
@@ -93,14 +94,14 @@ def opened(depth, hold_bytes=ROOMY, **changes):
 
 def test_frozen_outputs_are_held_for_both_splits_without_augmentation():
     sources = opened(2)
-    assert isinstance(sources.train(1), HeldPrefix)
-    assert isinstance(sources.validation, HeldPrefix)
+    assert isinstance(sources.train(1), StoredPrefix)
+    assert isinstance(sources.validation, StoredPrefix)
 
 
 def test_validation_is_held_even_under_augmentation():
     sources = opened(2, augment="light")
     assert isinstance(sources.train(1), AugmentedPrefix)
-    assert isinstance(sources.validation, HeldPrefix)
+    assert isinstance(sources.validation, StoredPrefix)
 
 
 def test_nothing_is_held_where_nothing_is_frozen():
@@ -112,12 +113,12 @@ def test_nothing_is_held_where_nothing_is_frozen():
 def test_memory_for_validation_alone_is_used_for_validation():
     sources = opened(5, hold_bytes=10 * 64 * 4)
     assert isinstance(sources.train(1), ComputedPrefix)
-    assert isinstance(sources.validation, HeldPrefix)
+    assert isinstance(sources.validation, StoredPrefix)
 
 
 def test_validation_and_training_share_the_memory():
     bytes_each = 64 * 4
-    assert isinstance(opened(5, hold_bytes=30 * bytes_each).train(1), HeldPrefix)
+    assert isinstance(opened(5, hold_bytes=30 * bytes_each).train(1), StoredPrefix)
     assert isinstance(opened(5, hold_bytes=29 * bytes_each).train(1), ComputedPrefix)
 
 
