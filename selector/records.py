@@ -217,6 +217,17 @@ class TrialEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """What budgets and claims need of a trial; read often, so nothing more."""
+
+    number: int
+    state: TrialState
+    score: float | None
+    epochs: int
+    parameters: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRow:
     """A trial as the store knows it."""
 

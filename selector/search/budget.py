@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from selector.records import Goal, TrialRow
+from selector.records import Goal, TrialOutcome
 from selector.spec.schema import BudgetSpec
 
 FINISHED = ("complete", "pruned", "failed")
@@ -12,7 +12,7 @@ FINISHED = ("complete", "pruned", "failed")
 
 def stop_reason(
     budget: BudgetSpec,
-    trials: Sequence[TrialRow],
+    trials: Sequence[TrialOutcome],
     *,
     goal: Goal,
     seconds: float,
@@ -43,14 +43,14 @@ def stop_reason(
     return None
 
 
-def epochs_left(budget: BudgetSpec, trials: Sequence[TrialRow]) -> int:
+def epochs_left(budget: BudgetSpec, trials: Sequence[TrialOutcome]) -> int:
     """Epochs the next trial may run, at least 1."""
     if budget.total_epochs is None:
         return budget.epochs
     return max(1, min(budget.epochs, budget.total_epochs - epochs_used(budget, trials)))
 
 
-def epochs_used(budget: BudgetSpec, trials: Sequence[TrialRow]) -> int:
+def epochs_used(budget: BudgetSpec, trials: Sequence[TrialOutcome]) -> int:
     """Epochs of finished trials, and all that the running ones may still need."""
     running = sum(t.state == "running" for t in trials)
     return sum(t.epochs for t in trials if t.state in FINISHED) + running * budget.epochs
@@ -65,7 +65,7 @@ def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
     return total
 
 
-def failed_in_a_row(done: Sequence[TrialRow]) -> int:
+def failed_in_a_row(done: Sequence[TrialOutcome]) -> int:
     """How many of the last trials failed, one after the other."""
     count = 0
     for trial in sorted(done, key=lambda t: t.number, reverse=True):
@@ -75,12 +75,12 @@ def failed_in_a_row(done: Sequence[TrialRow]) -> int:
     return count
 
 
-def _reached(done: Sequence[TrialRow], target: float, *, goal: Goal) -> bool:
+def _reached(done: Sequence[TrialOutcome], target: float, *, goal: Goal) -> bool:
     scores = [t.score for t in done if t.state == "complete" and t.score is not None]
     return any(s >= target if goal == "maximize" else s <= target for s in scores)
 
 
-def _stale(done: Sequence[TrialRow], *, goal: Goal) -> int:
+def _stale(done: Sequence[TrialOutcome], *, goal: Goal) -> int:
     """Finished trials since the best score was set."""
     sign = 1.0 if goal == "maximize" else -1.0
     best, since = -float("inf"), 0

@@ -19,7 +19,7 @@ import optuna
 import psutil
 from optuna.trial import FrozenTrial, TrialState
 
-from selector.records import Origin, Scalar, TrialEnd, TrialRow, TrialStart
+from selector.records import Origin, Scalar, TrialEnd, TrialOutcome, TrialRow, TrialStart
 from selector.search import budget, samplers, space, startup
 from selector.search.storage import reachable
 from selector.spec import StudySpec
@@ -82,8 +82,7 @@ class Claims:
     def take(self) -> Claim | str:
         """The next trial, or the reason why there is none."""
         with self._locked():
-            self._reconcile()
-            rows = self._store.trials(self._spec.name)
+            rows = self._reconcile()
             limit = self._sampler.limit(self._spec, self._spec.sampler.options)
             reason = budget.stop_reason(
                 self._spec.budget,
@@ -116,7 +115,7 @@ class Claims:
         with reachable(self._store), study_lock(self._store, self._spec.name):
             yield
 
-    def _claim(self, rows: tuple[TrialRow, ...]) -> Claim:
+    def _claim(self, rows: tuple[TrialOutcome, ...]) -> Claim:
         number = self._next_number()
         self._study.sampler = self._sampler.build(
             self._spec,
@@ -134,7 +133,7 @@ class Claims:
             self._set_waiting(trial._trial_id)
             raise
 
-    def _own(self, trial: optuna.Trial, rows: tuple[TrialRow, ...]) -> Claim:
+    def _own(self, trial: optuna.Trial, rows: tuple[TrialOutcome, ...]) -> Claim:
         trial.set_user_attr(OWNER, _this_process())
         params = space.suggest(trial, self._spec)
         origin: Origin = trial.user_attrs.get(ORIGIN, "sampler")
@@ -156,9 +155,13 @@ class Claims:
         waiting = [t.number for t in trials if t.state == TrialState.WAITING]
         return min(waiting, default=len(trials))
 
-    def _reconcile(self) -> None:
-        rows = {row.number: row for row in self._store.trials(self._spec.name)}
+    def _reconcile(self) -> tuple[TrialOutcome, ...]:
+        """Bring Optuna's record in line with ours; gives the trials as they are then."""
+        outcomes = self._store.outcomes(self._spec.name)
         running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if not running:
+            return outcomes
+        rows = {row.number: row for row in outcomes}
         for trial in running:
             row = rows.get(trial.number)
             if row is not None and row.state in _OPTUNA_STATES:
@@ -166,6 +169,7 @@ class Claims:
             elif not _owner_lives(trial):
                 self._store.release_trial(self._spec.name, trial.number)
                 self._set_waiting(trial._trial_id)
+        return self._store.outcomes(self._spec.name)
 
     def _set_waiting(self, trial_id: int) -> None:
         # Optuna has no public way back to WAITING; its storage allows it and keeps the number,

@@ -13,13 +13,22 @@ from torch import Tensor
 from selector import backbones
 from selector.errors import SelectorError, TrialFailedError
 from selector.events import EpochEnded
-from selector.records import EpochRecord, EpochResult, Floats, Recipe, TrainingData, TrialEnd
+from selector.records import (
+    Candidate,
+    EpochRecord,
+    EpochResult,
+    Floats,
+    Recipe,
+    TrainingData,
+    TrialEnd,
+)
 from selector.search import keeping
 from selector.search.claims import Claim
 from selector.search.context import StudyContext
 from selector.search.recipe import recipe_of, weights_of
 from selector.search.storage import reachable
 from selector.training import Network, train
+from selector.training.memory import out_of_memory_fails_the_trial
 
 
 @dataclass(slots=True)
@@ -71,6 +80,28 @@ def _attempt(
     deadline: float | None,
 ) -> TrialEnd:
     recipe = recipe_of(claim.params, context.spec, epochs=claim.epochs, device=context.device)
+    with out_of_memory_fails_the_trial(recipe, context.device):
+        candidate = _candidate(claim, context, progress, recipe, deadline=deadline)
+    return TrialEnd(
+        number=claim.number,
+        state="pruned" if candidate is None else "complete",
+        epochs=tuple(progress.epochs),
+        score=progress.best.score if progress.best else None,
+        best_epoch=progress.best.epoch if progress.best else None,
+        seconds=time.monotonic() - started,
+        candidate=candidate,
+    )
+
+
+def _candidate(
+    claim: Claim,
+    context: StudyContext,
+    progress: Progress,
+    recipe: Recipe,
+    *,
+    deadline: float | None,
+) -> Candidate | None:
+    """The candidate that training ends with; None for a pruned trial."""
     weights = weights_of(context.spec, recipe.backbone, base=context.base)
     backbone = backbones.load(
         recipe.backbone, weights=weights, image_size=recipe.image_size, seed=recipe.seed
@@ -81,25 +112,16 @@ def _attempt(
     pruned = _train(
         network, data, recipe, claim=claim, context=context, progress=progress, deadline=deadline
     )
-    candidate = None
-    if not pruned:
-        assert progress.best is not None and progress.best_log_probabilities is not None
-        network.load_trained_state(progress.best_state)
-        candidate = keeping.keep(
-            network,
-            progress.best_log_probabilities,
-            keeping.Origin(claim.number, recipe, weights, progress.best),
-            data=data,
-            context=context,
-        )
-    return TrialEnd(
-        number=claim.number,
-        state="pruned" if pruned else "complete",
-        epochs=tuple(progress.epochs),
-        score=progress.best.score if progress.best else None,
-        best_epoch=progress.best.epoch if progress.best else None,
-        seconds=time.monotonic() - started,
-        candidate=candidate,
+    if pruned:
+        return None
+    assert progress.best is not None and progress.best_log_probabilities is not None
+    network.load_trained_state(progress.best_state)
+    return keeping.keep(
+        network,
+        progress.best_log_probabilities,
+        keeping.Origin(claim.number, recipe, weights, progress.best),
+        data=data,
+        context=context,
     )
 
 

@@ -51,7 +51,7 @@ def _deadline(claims: Claims, context: StudyContext) -> float | None:
 
 
 def _ended(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
-    rows = context.store.trials(context.spec.name)
+    rows = context.store.outcomes(context.spec.name)
     best = best_candidate(rows, goal=context.spec.metric.goal)
     failure = (end.failure_message or "").partition("\n")[0]
     return TrialEnded(

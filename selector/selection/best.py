@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TypeVar
 
-from selector.records import Goal, TrialRow
+from selector.records import Goal, TrialOutcome, TrialRow
+
+AnyTrial = TypeVar("AnyTrial", TrialRow, TrialOutcome)
 
 
-def best_candidate(trials: Iterable[TrialRow], *, goal: Goal) -> TrialRow | None:
+def best_candidate(trials: Iterable[AnyTrial], *, goal: Goal) -> AnyTrial | None:
     """The completed trial that leads the leaderboard of the study's metric; None without any."""
     complete = [t for t in trials if t.state == "complete" and t.score is not None]
     return min(complete, key=lambda t: order(t, t.score or 0.0, goal=goal), default=None)
 
 
-def order(trial: TrialRow, value: float, *, goal: Goal) -> tuple[float, float, int]:
+def order(trial: TrialRow | TrialOutcome, value: float, *, goal: Goal) -> tuple[float, float, int]:
     """A key that sorts the better value first, of equals the smaller network, then the earlier."""
     size = math.inf if trial.parameters is None else trial.parameters
     return (-value if goal == "maximize" else value, size, trial.number)

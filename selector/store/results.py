@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.sql import Select
 
 from selector.errors import InputError
-from selector.records import ClassScore, EpochRecord, Floats, TrialRow
+from selector.records import ClassScore, EpochRecord, Floats, TrialOutcome, TrialRow
 from selector.store.encode import unpack_floats
 from selector.store.studies import study_id
 from selector.store.tables import (
@@ -38,6 +38,17 @@ def list_trials(connection: Connection, study: str) -> tuple[TrialRow, ...]:
     ).all()
     checkpoints = {row.trial_id: row for row in files}
     return tuple(_trial_row(row, metrics.get(row.id, {}), checkpoints.get(row.id)) for row in rows)
+
+
+def list_outcomes(connection: Connection, study: str) -> tuple[TrialOutcome, ...]:
+    """State, score, epochs and size of every trial of a study, by number."""
+    table = TrialTable
+    rows = connection.execute(
+        select(table.number, table.state, table.score, table.epochs, table.parameters)
+        .where(table.study_id == study_id(connection, study))
+        .order_by(table.number)
+    ).all()
+    return tuple(TrialOutcome(**row._asdict()) for row in rows)
 
 
 def list_epochs(connection: Connection, study: str) -> tuple[tuple[int, EpochRecord], ...]:

@@ -19,6 +19,7 @@ from selector.records import (
     StudySummary,
     TrialCounts,
     TrialEnd,
+    TrialOutcome,
     TrialRow,
     TrialStart,
 )
@@ -150,6 +151,11 @@ class Store:
         """Every trial of a study by number, with its metrics."""
         with self._transaction(self.engine) as connection:
             return results.list_trials(connection, study)
+
+    def outcomes(self, study: str) -> tuple[TrialOutcome, ...]:
+        """Every trial of a study by number, without parameters and metrics: cheap to read often."""
+        with self._transaction(self.engine) as connection:
+            return results.list_outcomes(connection, study)
 
     def epochs(self, study: str) -> tuple[tuple[int, EpochRecord], ...]:
         """Every stored epoch as (trial number, epoch), in order."""

@@ -6,35 +6,20 @@ from typing import Literal
 
 import pytest
 
-from selector.records import TrialRow, TrialState
+from selector.records import TrialOutcome, TrialState
 from selector.search.budget import covered_seconds, epochs_left, stop_reason
 from selector.spec.schema import BudgetSpec
 
 
-def row(number: int, state: TrialState, score: float | None = None, epochs: int = 2) -> TrialRow:
-    return TrialRow(
-        number=number,
-        state=state,
-        backbone="toy:cnn",
-        params={},
-        origin="sampler",
-        seed=0,
-        score=score,
-        best_epoch=1,
-        epochs=epochs,
-        seconds=1.0,
-        failure_cause=None,
-        failure_message=None,
-        parameters=None,
-        trained_parameters=None,
-        latency_ms=None,
-        checkpoint=None,
-    )
+def row(
+    number: int, state: TrialState, score: float | None = None, epochs: int = 2
+) -> TrialOutcome:
+    return TrialOutcome(number=number, state=state, score=score, epochs=epochs, parameters=None)
 
 
 def reason(
     budget: BudgetSpec,
-    trials: list[TrialRow],
+    trials: list[TrialOutcome],
     *,
     seconds: float = 0.0,
     limit: int | None = None,
