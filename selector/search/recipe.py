@@ -35,10 +35,10 @@ def recipe_of(
 def weights_of(spec: StudySpec, backbone: str, *, base: Path) -> str:
     """Which weights a backbone starts from: "pretrained", "random", or the path of a file.
 
-    Relative paths are read from `base`, the folder of the study file.
+    A path may be written `file:PATH`; relative ones are read from `base`, the study file's folder.
     """
     block = spec.backbones.get(backbone)
     weights = block.weights if block is not None and block.weights else spec.weights
     if weights in ("pretrained", "random"):
         return weights
-    return str((base / Path(weights).expanduser()).resolve())
+    return str((base / Path(weights.removeprefix("file:")).expanduser()).resolve())
