@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import datetime as dt
 import itertools
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,6 +34,10 @@ from selector.records import (
     TrialStart,
 )
 from selector.store import Store
+
+# A suite started in the background of a shell inherits an ignored Ctrl-C and would pass that on to the
+# programs whose Ctrl-C it tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count()
 
