@@ -35,7 +35,7 @@ from selector.records import (
 )
 from selector.store import Store
 
-# A suite started in the background of a shell inherits an ignored Ctrl-C and would pass that on to the
+# A suite started in the background inherits an ignored Ctrl-C and would pass that on to the
 # programs whose Ctrl-C it tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
