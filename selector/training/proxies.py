@@ -82,8 +82,9 @@ def probe_log_probabilities(
     """
     centre = train.mean(0)
     spread = train.std(0, unbiased=False)
-    # A feature that never changes says nothing; dividing by its spread would be noise.
-    scale = torch.where(spread > 1e-6 * (1 + centre.abs()), spread, torch.inf)
+    # A feature that never changes says nothing, and dividing by its spread would be noise. Its own
+    # size is the measure: untrained networks have features of 1e-8 that tell classes apart.
+    scale = torch.where(spread > 1e-6 * centre.abs(), spread, torch.inf)
     weight, bias = _fit((train - centre) / scale, labels, n_classes=n_classes)
     logits = (validation - centre) / scale @ weight.T + bias
     return _as_array(torch.log_softmax(logits, dim=1))

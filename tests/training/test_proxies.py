@@ -70,6 +70,14 @@ def test_few_samples_unseen_classes_and_dead_features_are_no_trouble(predict, fe
     assert np.isfinite(got).all()
 
 
+@pytest.mark.parametrize("predict", PREDICTIONS)
+def test_the_scale_of_the_features_does_not_matter(predict, features):
+    train, labels, validation = features
+    plain = predict(train, labels, validation, n_classes=3)
+    tiny = predict(train * 2**-30, labels, validation * 2**-30, n_classes=3)
+    np.testing.assert_allclose(tiny, plain, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["toy:cnn", "timm:mobilenetv3_small_050"])
 def test_features_are_alike_with_and_without_the_cache(name: str, tmp_path: Path):
     split = make_named_split(67, size=32)
