@@ -39,6 +39,19 @@ class RunReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FunnelEnded:
+    """The backbones were looked at before the first trial.
+
+    `order` has the measured ones, the most promising first; `missing` says for each of the others
+    why it was not measured.
+    """
+
+    order: tuple[str, ...]
+    missing: Mapping[str, str]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStarted:
     """A worker took a trial."""
 
@@ -101,5 +114,14 @@ class RunEnded:
     seconds: float
 
 
-Event = DataProgress | RunReady | TrialStarted | PrefixUsed | EpochEnded | TrialEnded | RunEnded
+Event = (
+    DataProgress
+    | RunReady
+    | FunnelEnded
+    | TrialStarted
+    | PrefixUsed
+    | EpochEnded
+    | TrialEnded
+    | RunEnded
+)
 Observer = Callable[[Event], None]

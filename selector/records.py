@@ -161,6 +161,18 @@ class StepCost:
     peak_bytes: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneProxies:
+    """What a backbone's features are worth before any training: scores on the study's metric."""
+
+    backbone: str
+    image_size: int
+    knn: float  # of the nearest training samples' vote on validation
+    probe: float  # of a linear layer
+    parameters: int  # without a head
+    seconds: float
+
+
 # --- results ------------------------------------------------------------------------------------
 
 
@@ -344,6 +356,22 @@ class LeaderboardRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyAudit:
+    """How well proxies foretold the best scores: rank correlations over backbones that have both.
+
+    A correlation is None where too few backbones have a score, or all are equal.
+    """
+
+    metric: str  # the study's own
+    goal: Goal
+    proxies: tuple[BackboneProxies, ...]  # the most promising first
+    best_scores: Mapping[str, float]  # of completed trials, by backbone
+    knn: float | None
+    probe: float | None
+    parameters: float | None  # of simply taking the larger backbone for the better one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
     """Ordered candidates of one study on one metric."""
 
@@ -354,6 +382,7 @@ class Leaderboard:
     counts: Mapping[SplitName, int]
     candidates: tuple[LeaderboardRow, ...]
     trials: TrialCounts
+    proxies: ProxyAudit | None = None  # on the study's own metric, whatever the order is by
 
 
 # --- predictions ----------------------------------------------------------------------------------

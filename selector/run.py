@@ -21,6 +21,7 @@ from selector.reporting.ranking import rank
 from selector.search import pruners, storage
 from selector.search.claims import Claims
 from selector.search.context import StudyContext, open_prefix_cache
+from selector.search.funnel import backbone_order
 from selector.search.worker import work
 from selector.selection.best import best_candidate
 from selector.settings import load_settings
@@ -75,8 +76,8 @@ def _search(
     context = _context(prepared, store, observe=observe)
     with _recorded(study, prepared, store, command=command) as run_id:
         claims = Claims(store, optuna_study, spec, run_id=run_id)
-        claims.plan()
         observe(_ready(prepared, store))
+        claims.plan(order=backbone_order(claims, context))
         reason = work(claims, context)
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
     return reason

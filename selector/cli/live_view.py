@@ -17,6 +17,7 @@ from selector.events import (
     DataProgress,
     EpochEnded,
     Event,
+    FunnelEnded,
     RunEnded,
     RunReady,
     TrialEnded,
@@ -80,6 +81,9 @@ class LiveView:
                 seen.ready, seen.counts = event, event.earlier
                 seen.best_score = event.best_score
                 self._print_header(event)
+            case FunnelEnded():
+                for line in wording.funnel_lines(event):
+                    self._print(Text(line, style="dim"))
             case TrialStarted():
                 seen.trial, seen.epoch, seen.trial_began = event, None, time.monotonic()
             case EpochEnded():

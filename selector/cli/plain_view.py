@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selector.cli import wording
 from selector.cli.output import note
-from selector.events import DataProgress, Event, RunEnded, RunReady, TrialEnded
+from selector.events import DataProgress, Event, FunnelEnded, RunEnded, RunReady, TrialEnded
 from selector.reporting import figures
 
 
@@ -27,6 +27,9 @@ class PlainView:
                     wording.store_line(event),
                     wording.budget_line(event),
                 ):
+                    note(line)
+            case FunnelEnded():
+                for line in wording.funnel_lines(event):
                     note(line)
             case TrialEnded():
                 note(wording.trial_line(event, names=self._names) + wording.best_part(event))

@@ -70,9 +70,16 @@ def report(
 
 def _study(store: Store, name: str) -> Page:
     from selector.reporting import study_page
+    from selector.reporting.ranking import audit
 
-    study = store.require_study(name)
-    return study_page(study, store.trials(name), runs=store.runs(name), counts=store.counts(name))
+    study, trials = store.require_study(name), store.trials(name)
+    return study_page(
+        study,
+        trials,
+        runs=store.runs(name),
+        counts=store.counts(name),
+        audit=audit(store, study, trials),
+    )
 
 
 def _trial(store: Store, name: str, number: int) -> Page:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selector.events import RunReady, TrialEnded
+from selector.events import FunnelEnded, RunReady, TrialEnded
 from selector.records import TrialCounts
 from selector.reporting import figures
 
@@ -38,6 +38,17 @@ def budget_line(ready: RunReady) -> str:
         return line
     best = f", best {figures.score(ready.best_score)}" if ready.best_score is not None else ""
     return f"{line}; {earlier} done before{best}"
+
+
+def funnel_lines(ended: FunnelEnded) -> tuple[str, ...]:
+    """The order in which the backbones are tried first, and what could not be measured."""
+    order = " > ".join(figures.safe(name) for name in ended.order)
+    measured = f"funnel  {order}, in {figures.duration(ended.seconds)}"
+    lines = (
+        f"funnel  {figures.safe(name)} not measured: {figures.safe(why)}"
+        for name, why in ended.missing.items()
+    )
+    return (*((measured,) if ended.order else ()), *lines)
 
 
 def name_width(ready: RunReady) -> int:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from selector.records import Leaderboard, LeaderboardRow, TrialCounts
-from selector.reporting import figures, flat
+from selector.reporting import figures, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable
 
 # Parameters that every reader looks for, with short headings and the order they are dropped in.
@@ -19,8 +19,11 @@ def page(leaderboard: Leaderboard) -> Page:
     samples = leaderboard.counts.get("validation", 0)
     return Page(
         title=f"{figures.safe(leaderboard.study)}: {metric} on {samples} validation samples",
-        tables=(_table(leaderboard, metric),) if leaderboard.candidates else (),
-        notes=_notes(leaderboard),
+        tables=(
+            *((_table(leaderboard, metric),) if leaderboard.candidates else ()),
+            *proxies.tables(leaderboard.proxies),
+        ),
+        notes=(*_notes(leaderboard), *proxies.notes(leaderboard.proxies)),
         document=lambda: document(leaderboard),
         flat=lambda: flat.of_leaderboard(leaderboard),
     )
@@ -34,6 +37,7 @@ def document(leaderboard: Leaderboard) -> dict[str, Any]:
         "data": {"fingerprint": leaderboard.fingerprint, "counts": dict(leaderboard.counts)},
         "candidates": [_candidate(row) for row in leaderboard.candidates],
         "trials": dataclasses.asdict(leaderboard.trials),
+        **proxies.document(leaderboard.proxies),
     }
 
 

@@ -1,9 +1,12 @@
-"""The leaderboard of a stored study."""
+"""The leaderboard of a stored study, and how well its proxies foretold it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from selector import selection
-from selector.records import Leaderboard
+from selector.records import Leaderboard, ProxyAudit, StudyRow, TrialRow
 from selector.store import Store
 
 
@@ -13,10 +16,17 @@ def rank(store: Store, name: str, *, metric: str | None = None) -> Leaderboard:
     Raises InputError for an unknown study or a metric it has no record of.
     """
     study = store.require_study(name)
-    return selection.build(
+    trials = store.trials(name)
+    board = selection.build(
         study,
-        store.trials(name),
+        trials,
         predictions=store.predictions(name),
         counts=store.counts(name),
         metric=metric,
     )
+    return replace(board, proxies=audit(store, study, trials))
+
+
+def audit(store: Store, study: StudyRow, trials: Sequence[TrialRow]) -> ProxyAudit | None:
+    """The study's proxies beside the best scores of its backbones; None where it has none."""
+    return selection.audit(study, store.proxies(study.name), trials)

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selector.records import RunRow, StudyRow, TrialCounts, TrialRow
-from selector.reporting import figures, flat
+from selector.records import ProxyAudit, RunRow, StudyRow, TrialCounts, TrialRow
+from selector.reporting import figures, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable, present
 from selector.reporting.leaderboard import counted
 from selector.reporting.trial import trial_plain
@@ -17,14 +17,24 @@ _DURATIONS = ("time", "trial_time")  # of its budget, in seconds
 
 
 def study_page(
-    study: StudyRow, trials: Sequence[TrialRow], *, runs: Sequence[RunRow], counts: TrialCounts
+    study: StudyRow,
+    trials: Sequence[TrialRow],
+    *,
+    runs: Sequence[RunRow],
+    counts: TrialCounts,
+    audit: ProxyAudit | None = None,
 ) -> Page:
     """One study: what it searches, its runs, and every trial whatever became of it."""
     return Page(
         title=f"Study {figures.safe(study.name)}",
         facts=_study_facts(study),
-        tables=present(_space_table(study), _runs_table(runs), _trials_table(study, trials)),
-        notes=(counted(counts),),
+        tables=present(
+            _space_table(study),
+            _runs_table(runs),
+            *proxies.tables(audit),
+            _trials_table(study, trials),
+        ),
+        notes=(counted(counts), *proxies.notes(audit)),
         document=lambda: {
             "study": study.name,
             "metric": {"name": study.metric, "goal": study.goal},
@@ -38,6 +48,7 @@ def study_page(
             "trials": dataclasses.asdict(counts),
             "runs": [dataclasses.asdict(run) for run in runs],
             "trial_rows": [trial_plain(trial) for trial in trials],
+            **proxies.document(audit),
         },
         flat=lambda: flat.of_trials(trials),
     )

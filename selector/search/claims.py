@@ -68,14 +68,24 @@ class Claims:
         """Wall time of the study so far: while earlier runs lasted, and this run."""
         return self._earlier_seconds + time.monotonic() - self._started
 
-    def plan(self) -> None:
-        """Enqueue the planned first trials, once in the life of a study."""
+    @property
+    def untouched(self) -> bool:
+        """Whether the study has neither trials nor a plan yet."""
+        with reachable(self._store):
+            planned = self._study.user_attrs.get(PLANNED)
+            return not planned and not self._study.get_trials(deepcopy=False)
+
+    def plan(self, *, order: Sequence[str] = ()) -> None:
+        """Enqueue the planned first trials, once in the life of a study.
+
+        `order` has all backbones, the most promising first.
+        """
         with self._locked():
             if self._study.user_attrs.get(PLANNED):
                 return
             # A crash half way through left some of them enqueued, in order.
             enqueued = len(self._study.get_trials(deepcopy=False))
-            for planned in startup.plan(self._spec)[enqueued:]:
+            for planned in startup.plan(self._spec, order=order)[enqueued:]:
                 self._study.enqueue_trial(dict(planned.params), user_attrs={ORIGIN: planned.origin})
             self._study.set_user_attr(PLANNED, True)
 

@@ -1,8 +1,9 @@
 """The first trials of a study, planned before any score is known.
 
 In this order: the user's own `start_from`, one known-good recipe for every backbone, then
-quasi-random draws spread evenly over the backbones. With few trials a model-based sampler would
-otherwise be plain random search, and a backbone might never be tried at all.
+quasi-random draws spread evenly over the backbones, each time the most promising backbone first.
+With few trials a model-based sampler would otherwise be plain random search, and a backbone might
+never be tried at all.
 """
 
 from __future__ import annotations
@@ -53,15 +54,19 @@ class Planned:
     origin: Origin
 
 
-def plan(spec: StudySpec) -> tuple[Planned, ...]:
-    """The planned trials, never more than `budget.trials`; the same for the same study."""
+def plan(spec: StudySpec, *, order: Sequence[str] = ()) -> tuple[Planned, ...]:
+    """The planned trials, never more than `budget.trials`; the same for the same study.
+
+    `order` has all backbones, the most promising first; without it they come as in the study file.
+    """
     sampler = samplers.load(spec.sampler.name)
     own = [Planned(space.to_optuna(spec, params), "start_from") for params in spec.start_from]
     if not sampler.plans_startup:
         return tuple(own[: spec.budget.trials])
-    names = spec.backbone_names
+    names = tuple(order) or spec.backbone_names
+    assert sorted(names) == sorted(spec.backbone_names), "an order leaves no backbone out"
     recipes = [Planned(space.to_optuna(spec, recipe(spec, name)), "recipe") for name in names]
-    draws = _draws(spec, max(0, startup_trials(spec) - len(own) - len(recipes)))
+    draws = _draws(spec, names, max(0, startup_trials(spec) - len(own) - len(recipes)))
     return tuple((own + recipes + draws)[: spec.budget.trials])
 
 
@@ -88,13 +93,12 @@ def _mentions(backbone: str, words: Sequence[str]) -> bool:
     return any(word in backbone.partition(":")[2] for word in words)
 
 
-def _draws(spec: StudySpec, count: int) -> list[Planned]:
+def _draws(spec: StudySpec, names: Sequence[str], count: int) -> list[Planned]:
     """Draws in turns over the backbones, each of which has a quasi-random sequence of its own.
 
     One sequence dealt out in turns would give every backbone but a part of each range, for
     neighbouring points of it lie in opposite halves.
     """
-    names = spec.backbone_names
     turns = math.ceil(count / len(names))
     sequences = [_sequence(spec, name, turns) for name in names]
     return [sequences[i % len(names)][i // len(names)] for i in range(count)]

@@ -2,5 +2,6 @@
 
 from selector.selection.best import best_candidate
 from selector.selection.leaderboard import build
+from selector.selection.proxies import audit
 
-__all__ = ["best_candidate", "build"]
+__all__ = ["audit", "best_candidate", "build"]

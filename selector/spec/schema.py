@@ -206,6 +206,7 @@ class StudySpec(Section):
     pruner: Pruner = MemberSpec(name="auto")
     budget: BudgetSpec = BudgetSpec()
     start_from: StartFrom = ()
+    funnel: Literal["auto", "off"] = "auto"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
     seed: Seed = 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine
 
 from selector.records import (
+    BackboneProxies,
     ClassScore,
     EpochRecord,
     Floats,
@@ -23,7 +24,7 @@ from selector.records import (
     TrialRow,
     TrialStart,
 )
-from selector.store import results, studies, trials
+from selector.store import proxies, results, studies, trials
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
 from selector.store.migrate import migrate
 
@@ -107,6 +108,16 @@ class Store:
         """How many trials of a study are in each state."""
         with self._transaction(self.engine) as connection:
             return studies.count_trials(connection, study)
+
+    def record_proxies(self, study: str, rows: Sequence[BackboneProxies]) -> None:
+        """Record what the backbones' features are worth; what was recorded first stays."""
+        with self._transaction(self._writing) as connection:
+            proxies.record_proxies(connection, study, rows)
+
+    def proxies(self, study: str) -> tuple[BackboneProxies, ...]:
+        """The proxies of a study by backbone; empty where nothing was measured."""
+        with self._transaction(self.engine) as connection:
+            return proxies.list_proxies(connection, study)
 
     # --- runs -----------------------------------------------------------------------------------
 

@@ -108,6 +108,22 @@ class RunTable(Table):
     ended_at: Mapped[dt.datetime | None]
 
 
+class ProxyTable(Table):
+    """What the features of one backbone of a study were worth before the first trial."""
+
+    __tablename__ = "selector_proxies"
+
+    study_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
+    )
+    backbone: Mapped[str] = mapped_column(primary_key=True)
+    image_size: Mapped[int]
+    knn: Mapped[float]
+    probe: Mapped[float]
+    parameters: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
+
+
 class TrialTable(Table):
     """One trial, under the number that Optuna gave it."""
 

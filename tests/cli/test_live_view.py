@@ -12,6 +12,7 @@ from selector.events import (
     DataProgress,
     EpochEnded,
     Event,
+    FunnelEnded,
     RunEnded,
     RunReady,
     TrialEnded,
@@ -91,6 +92,17 @@ def test_a_finished_trial_leaves_one_line() -> None:
 
     assert len([line for line in text.splitlines() if line.startswith("trial ")]) == 1
     assert text.splitlines()[-2].rstrip().endswith("12.0s  best")
+
+
+def test_the_funnel_leaves_its_order_and_what_it_could_not_measure() -> None:
+    funnel = FunnelEnded(
+        order=("timm:resnet18", "toy:cnn"), missing={"timm:vit": "out of\x1b memory"}, seconds=3.0
+    )
+
+    text = _shown(READY, funnel, width=120)
+
+    assert "funnel  timm:resnet18 > toy:cnn, in 3.0s" in text
+    assert r"funnel  timm:vit not measured: out of\x1b memory" in text
 
 
 def test_decoding_shows_a_bar() -> None:

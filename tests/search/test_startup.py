@@ -78,3 +78,17 @@ def test_samplers_that_cover_the_space_themselves_plan_only_the_users_recipes(
 ) -> None:
     planned = startup.plan(study(MINE + "sampler: random\n"))
     assert [p.origin for p in planned] == ["start_from"]
+
+
+def test_an_order_of_the_backbones_moves_trials_and_drops_none(study: ParseStudy) -> None:
+    spec = study(MINE + "budget: {trials: 33}\n")
+    order = ("timm:resnet18", "toy:cnn", "timm:vit_tiny_patch16_224")
+    plain, ordered = startup.plan(spec), startup.plan(spec, order=order)
+    assert [p.params["backbone"] for p in ordered[1:7]] == [*order, *order]
+    assert ordered[0] == plain[0]
+    assert len(ordered) == len(plain) == 11
+    recipes = [p for p in ordered if p.origin == "recipe"]
+    assert all(p in plain for p in recipes)
+    # One draw more or less for a backbone is all that the order changes of the rest.
+    assert sum(p in plain for p in ordered) >= len(plain) - 1
+    assert startup.plan(spec, order=spec.backbone_names) == plain
