@@ -8,6 +8,7 @@ from typing import Any
 
 from selector.errors import ConflictError
 from selector.records import DataSummary, StudyRow
+from selector.search.storage import reachable
 from selector.spec import StudySpec, spec_sha256, to_plain
 from selector.store import Store, study_lock
 
@@ -21,7 +22,7 @@ def register(store: Store, spec: StudySpec, summary: DataSummary) -> StudyRow:
     Raises ConflictError with a diff when data, metric, space or anything else that gives the scores
     their meaning has changed; the store is then unchanged.
     """
-    with study_lock(store, spec.name):
+    with reachable(store), study_lock(store, spec.name):
         stored = store.study(spec.name)
         if stored is None:
             row = StudyRow(

@@ -6,12 +6,12 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from selector import data, tasks
 from selector.environment import describe, device_name
-from selector.errors import InterruptedRun, NoCandidateError
+from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
 from selector.events import DataProgress, Event, Observer, RunEnded, RunReady
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, load_prepared
@@ -72,9 +72,14 @@ def _search(
     prepare_process()
     started = time.monotonic()
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
-    optuna_study = storage.open_study(store, spec.name, goal=spec.metric.goal, pruner=pruner)
     context = _context(prepared, store, observe=observe)
-    with _recorded(study, prepared, store, command=command) as run_id:
+    with (
+        storage.opened_storage(store) as optuna_storage,
+        _recorded(study, prepared, store, command=command) as run_id,
+    ):
+        optuna_study = storage.open_study(
+            optuna_storage, store, spec.name, goal=spec.metric.goal, pruner=pruner
+        )
         claims = Claims(store, optuna_study, spec, run_id=run_id)
         observe(_ready(prepared, store))
         claims.plan(order=backbone_order(claims, context))
@@ -119,19 +124,28 @@ def _recorded(study: StudyRow, prepared: Prepared, store: Store, *, command: str
             pid=os.getpid(),
         )
     )
-    status: RunStatus = "failed"
     try:
         with terminable():
             yield run_id
-        status = "complete"
     except KeyboardInterrupt as stop:
-        status = "interrupted"
+        _end_if_reachable(store, run_id, status="interrupted")
         code = 143 if isinstance(stop, Terminated) else 130
         raise InterruptedRun(
             f"Stopped. Nothing is lost; the same command continues study '{study.name}'.",
             exit_code=code,
         ) from None
-    finally:
+    except BaseException:
+        _end_if_reachable(store, run_id, status="failed")
+        raise
+    store.end_run(run_id, status="complete")
+
+
+def _end_if_reachable(store: Store, run_id: int, *, status: RunStatus) -> None:
+    """End a run that stops for another reason, which must not be hidden by a store that is gone.
+
+    The next run of the study closes what was left open.
+    """
+    with suppress(UnavailableError):
         store.end_run(run_id, status=status)
 
 

@@ -19,7 +19,7 @@ import optuna
 import psutil
 from optuna.trial import FrozenTrial, TrialState
 
-from selector.records import Origin, Scalar, TrialEnd, TrialOutcome, TrialRow, TrialStart
+from selector.records import Origin, Scalar, TrialEnd, TrialOutcome, TrialStart
 from selector.search import budget, samplers, space, startup
 from selector.search.storage import reachable
 from selector.spec import StudySpec
@@ -28,6 +28,8 @@ from selector.store import Store, study_lock
 OWNER = "selector:owner"
 ORIGIN = "selector:origin"
 PLANNED = "selector:planned"
+WAIT_SECONDS = 300.0
+HAND_BACK_SECONDS = 5.0  # on the way out nobody wants to wait; the next run repairs what is left
 _OPTUNA_STATES = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -60,9 +62,9 @@ class Claims:
         self._run_id = run_id
         self._sampler = samplers.load(spec.sampler.name)
         self._started = time.monotonic()
-        earlier = store.trials(spec.name)
+        earlier = store.outcomes(spec.name)
         self._forgiven = frozenset(t.number for t in earlier if t.state == "failed")
-        self._earlier_seconds = _seconds_of_runs(store, spec.name, earlier, but=run_id)
+        self._earlier_seconds = _seconds_of_runs(store, spec.name)
 
     def seconds(self) -> float:
         """Wall time of the study so far: while earlier runs lasted, and this run."""
@@ -104,8 +106,7 @@ class Claims:
             )
             if reason is None:
                 return self._claim(rows)
-            elsewhere = sum(row.state == "running" for row in rows)
-            return f"{reason}, {elsewhere} of them still running elsewhere" if elsewhere else reason
+            return reason + self._running_elsewhere()
 
     def end(self, claim: Claim, end: TrialEnd) -> None:
         """Record the end of a trial: our row first, in one transaction, then Optuna's."""
@@ -116,14 +117,23 @@ class Claims:
 
     def hand_back(self, claim: Claim) -> None:
         """Return an unfinished trial, parameters and number kept, for the next worker."""
-        with self._locked():
+        with self._locked(wait_seconds=HAND_BACK_SECONDS):
             self._store.release_trial(self._spec.name, claim.number)
             self._set_waiting(claim.trial._trial_id)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with reachable(self._store), study_lock(self._store, self._spec.name):
+    def _locked(self, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
+        lock = study_lock(self._store, self._spec.name, wait_seconds=wait_seconds)
+        with reachable(self._store), lock:
             yield
+
+    def _running_elsewhere(self) -> str:
+        """Which trials other processes still run, as a sentence to append; empty without any."""
+        owners = [
+            f"trial {t.number} on {t.user_attrs[OWNER]['host']}, pid {t.user_attrs[OWNER]['pid']}"
+            for t in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        ]
+        return f". Still running elsewhere: {'; '.join(owners)}" if owners else ""
 
     def _claim(self, rows: tuple[TrialOutcome, ...]) -> Claim:
         number = self._next_number()
@@ -144,7 +154,7 @@ class Claims:
             raise
 
     def _own(self, trial: optuna.Trial, rows: tuple[TrialOutcome, ...]) -> Claim:
-        trial.set_user_attr(OWNER, _this_process())
+        trial.set_user_attr(OWNER, {**_this_process(), "run": self._run_id})
         params = space.suggest(trial, self._spec)
         origin: Origin = trial.user_attrs.get(ORIGIN, "sampler")
         self._store.start_trial(
@@ -172,11 +182,12 @@ class Claims:
         if not running:
             return outcomes
         rows = {row.number: row for row in outcomes}
+        over = frozenset(r.id for r in self._store.runs(self._spec.name) if r.status != "running")
         for trial in running:
             row = rows.get(trial.number)
             if row is not None and row.state in _OPTUNA_STATES:
                 self._tell(trial.number, row.state, row.score)
-            elif not _owner_lives(trial):
+            elif not _owner_lives(trial, runs_over=over):
                 self._store.release_trial(self._spec.name, trial.number)
                 self._set_waiting(trial._trial_id)
         return self._store.outcomes(self._spec.name)
@@ -191,18 +202,13 @@ class Claims:
         self._study.tell(number, value, state=_OPTUNA_STATES[state], skip_if_finished=True)
 
 
-def _seconds_of_runs(store: Store, study: str, trials: Sequence[TrialRow], *, but: int) -> float:
-    """Wall time covered by all runs of a study except `but`, overlaps counted once.
-
-    A run that was killed has no end of its own; it lasted at least to its last finished trial.
-    """
-    ends = [t.ended_at for t in trials if t.ended_at is not None]
-    spans = []
-    for run in store.runs(study):
-        if run.id != but:
-            end = run.ended_at or max((e for e in ends if e >= run.started_at), default=None)
-            spans.append((run.started_at.timestamp(), (end or run.started_at).timestamp()))
-    return budget.covered_seconds(spans)
+def _seconds_of_runs(store: Store, study: str) -> float:
+    """Wall time covered by the runs of a study that are over, overlaps counted once."""
+    return budget.covered_seconds(
+        (run.started_at.timestamp(), run.ended_at.timestamp())
+        for run in store.runs(study)
+        if run.ended_at is not None
+    )
 
 
 def _this_process() -> dict[str, Any]:
@@ -214,14 +220,17 @@ def _this_process() -> dict[str, Any]:
     }
 
 
-def _owner_lives(trial: FrozenTrial) -> bool:
-    """Whether the process that took the trial still runs; other hosts are taken at their word.
+def _owner_lives(trial: FrozenTrial, *, runs_over: frozenset[int]) -> bool:
+    """Whether the run that took the trial goes on; other hosts are taken at their word.
 
     A trial without owner was taken by a process that died between Optuna's commit and its next
     one: the lock is held here, so nobody is in between now.
     """
     owner = trial.user_attrs.get(OWNER)
     if owner is None:
+        return False
+    # A run that ended lost its trial on the way out, though its process may live on (a notebook).
+    if owner.get("run") in runs_over:
         return False
     if owner["host"] != socket.gethostname():
         return True

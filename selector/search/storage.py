@@ -41,16 +41,31 @@ def open_storage(store: Store) -> RDBStorage:
     if store.url.startswith("sqlite"):
         arguments["connect_args"] = {"timeout": 60}
     # Several processes may open an empty database at once; Optuna's own set-up does not lock.
-    with study_lock(store, "optuna-tables"):
+    with reachable(store), study_lock(store, "optuna-tables"):
         return RDBStorage(store.url, engine_kwargs=arguments)
 
 
+@contextmanager
+def opened_storage(store: Store) -> Iterator[RDBStorage]:
+    """Optuna's storage, and its connections given back at the end."""
+    storage = open_storage(store)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 def open_study(
-    store: Store, name: str, *, goal: Goal, pruner: optuna.pruners.BasePruner
+    storage: RDBStorage,
+    store: Store,
+    name: str,
+    *,
+    goal: Goal,
+    pruner: optuna.pruners.BasePruner,
 ) -> optuna.Study:
     """The Optuna study `name`, created when missing. `goal` is checked by the caller."""
-    storage = open_storage(store)
-    with study_lock(store, name):
+    with reachable(store), study_lock(store, name):
         return optuna.create_study(
             study_name=name,
             storage=storage,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
+from selector.errors import SelectorError
 from selector.events import TrialEnded, TrialStarted
 from selector.records import TrialEnd
 from selector.search.claims import Claim, Claims
@@ -22,21 +24,29 @@ def work(claims: Claims, context: StudyContext) -> str:
         claim = claims.take()
         if isinstance(claim, str):
             return claim
-        context.observe(
-            TrialStarted(
-                number=claim.number,
-                backbone=str(claim.params["backbone"]),
-                params=claim.params,
-                origin=claim.origin,
-            )
-        )
         try:
-            end = run_trial(claim, context, deadline=_deadline(claims, context))
+            _work_on(claim, claims, context)
         except BaseException:
-            claims.hand_back(claim)
+            # What stopped the worker is what the user must hear of. A trial that cannot be handed
+            # back now, or has ended already, is set right by the first claim of the next run.
+            with suppress(SelectorError):
+                claims.hand_back(claim)
             raise
-        claims.end(claim, end)
-        context.observe(_ended(claim, end, context))
+
+
+def _work_on(claim: Claim, claims: Claims, context: StudyContext) -> None:
+    """Run one trial to its end and record that."""
+    context.observe(
+        TrialStarted(
+            number=claim.number,
+            backbone=str(claim.params["backbone"]),
+            params=claim.params,
+            origin=claim.origin,
+        )
+    )
+    end = run_trial(claim, context, deadline=_deadline(claims, context))
+    claims.end(claim, end)
+    context.observe(_ended(claim, end, context))
 
 
 def _deadline(claims: Claims, context: StudyContext) -> float | None:

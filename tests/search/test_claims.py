@@ -21,7 +21,10 @@ from tests.search.conftest import ParseStudy, begin_run, register_study
 
 def open_claims(store: Store, spec: StudySpec, run_id: int) -> tuple[Claims, optuna.Study]:
     pruner = pruners.load("none").build(spec, {})
-    study = storage.open_study(store, spec.name, goal=spec.metric.goal, pruner=pruner)
+    optuna_storage = storage.open_storage(store)
+    study = storage.open_study(
+        optuna_storage, store, spec.name, goal=spec.metric.goal, pruner=pruner
+    )
     claims = Claims(store, study, spec, run_id=run_id)
     claims.plan()
     return claims, study
@@ -89,6 +92,25 @@ def test_a_trial_whose_process_died_is_handed_out_again(store: Store, six: Study
     again = take(claims)
     assert (again.number, again.params) == (lost.number, lost.params)
     assert TrialState.RUNNING in states(study)
+
+
+def test_a_trial_of_a_run_that_ended_is_handed_out_again_though_its_process_lives(
+    store: Store, six: StudySpec
+) -> None:
+    run_id = register_study(store, six)
+    lost = take(open_claims(store, six, run_id)[0])
+    store.end_run(run_id, status="interrupted")
+    claims, _ = open_claims(store, six, begin_run(store, six))
+    assert take(claims).number == lost.number
+
+
+def test_the_reason_to_stop_names_trials_that_run_elsewhere(
+    store: Store, study: ParseStudy
+) -> None:
+    spec = study("budget: {trials: 1}\n")
+    claims, _ = open_claims(store, spec, register_study(store, spec))
+    take(claims)
+    assert "Still running elsewhere: trial 0 on " in str(claims.take())
 
 
 def test_a_trial_of_a_living_process_is_left_alone(store: Store, six: StudySpec) -> None:
