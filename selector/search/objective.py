@@ -153,7 +153,7 @@ def _train(
                 progress.best_log_probabilities = result.log_probabilities
             _tell_observer(claim, record, progress, context)
             with reachable(context.store):
-                behind = _should_prune(claim, record)
+                behind = should_prune(claim, record)
             if behind and result.epoch < recipe.epochs:
                 return True
             if deadline is not None and time.monotonic() >= deadline:
@@ -178,7 +178,7 @@ def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> E
     )
 
 
-def _should_prune(claim: Claim, record: EpochRecord) -> bool:
+def should_prune(claim: Claim, record: EpochRecord) -> bool:
     """Report the epoch to Optuna (steps count from 0) and ask its pruner."""
     step = record.epoch - 1
     reported = claim.trial.study._storage.get_trial(claim.trial._trial_id).intermediate_values

@@ -36,7 +36,7 @@ def work(claims: Claims, context: StudyContext) -> str:
             claims.hand_back(claim)
             raise
         claims.end(claim, end)
-        context.observe(_ended(claim, end, context))
+        context.observe(summary(claim, end, context))
 
 
 def _deadline(claims: Claims, context: StudyContext) -> float | None:
@@ -50,7 +50,7 @@ def _deadline(claims: Claims, context: StudyContext) -> float | None:
     return time.monotonic() + min(limits) if limits else None
 
 
-def _ended(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
+def summary(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
     rows = context.store.outcomes(context.spec.name)
     best = best_candidate(rows, goal=context.spec.metric.goal)
     failure = (end.failure_message or "").partition("\n")[0]
