@@ -181,11 +181,10 @@ def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> E
 def should_prune(claim: Claim, record: EpochRecord) -> bool:
     """Report the epoch to Optuna (steps count from 0) and ask its pruner."""
     step = record.epoch - 1
-    reported = claim.trial.study._storage.get_trial(claim.trial._trial_id).intermediate_values
-    if step not in reported:
+    if record.epoch > claim.reported:
         claim.trial.report(record.score, step)
     # A trial that was handed back runs again over epochs that the pruner has already passed.
-    return step >= max(reported, default=-1) and claim.trial.should_prune()
+    return record.epoch >= claim.reported and claim.trial.should_prune()
 
 
 def _tell_observer(
