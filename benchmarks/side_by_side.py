@@ -84,11 +84,10 @@ def _measure(
     totals = {arm: arms.Times() for arm in ARMS}
     same = True
     for repeat in range(options.repeats):
-        outcomes = _run(tree, trials, repeat=repeat, place=tree.parent)
+        outcomes = _run(name, tree, trials, repeat=repeat)
         for arm, outcome in outcomes.items():
             wall, cpu = outcome.before
             totals[arm].add(wall + sum(outcome.wall), cpu + sum(outcome.cpu))
-        _print_trials(name, trials, outcomes)
         same &= _same_scores(outcomes, bound=options.bound)
     arms.print_table(
         f"\n{name}: {len(trials)} trials of {options.epochs} epochs, {_counts(tree)} images at "
@@ -101,35 +100,46 @@ def _measure(
     return statistics.median(wall), same
 
 
-def _run(tree: Path, trials: Sequence[Recipe], *, repeat: int, place: Path) -> dict[str, Outcome]:
+def _run(name: str, tree: Path, trials: Sequence[Recipe], *, repeat: int) -> dict[str, Outcome]:
     """All trials once in each arm, with nothing cached before."""
     outcomes = {arm: Outcome() for arm in ARMS}
-    with tempfile.TemporaryDirectory(dir=place) as folder:
+    with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
         home = Path(folder)
         *before, textbook = arms.timed_result(lambda: Textbook(tree, trials, checkpoints=home))
         outcomes["textbook"].before = (before[0], before[1])
         *before, searched = arms.timed_result(lambda: Searched.open(tree, trials, home=home))
         outcomes["selector"].before = (before[0], before[1])
         running = {"textbook": textbook.run_trial, "selector": searched.run_trial}
-        for number in range(len(trials)):
+        _print_head(name, outcomes)
+        for number, recipe in enumerate(trials):
             for arm in arms.in_turn(ARMS, repeat + number):
                 wall, cpu, score = arms.timed_result(running[arm])
                 outcomes[arm].wall.append(wall)
                 outcomes[arm].cpu.append(cpu)
                 outcomes[arm].scores.append(score)
+            _print_trial(recipe, outcomes)
     return outcomes
 
 
-def _print_trials(name: str, trials: Sequence[Recipe], outcomes: dict[str, Outcome]) -> None:
+def _print_head(name: str, outcomes: dict[str, Outcome]) -> None:
+    before = ", ".join(f"{arm} {outcome.before[0]:.2f} s" for arm, outcome in outcomes.items())
+    print(f"\n{name}: before the first trial {before}")
+    print(
+        f"{'backbone':<28}{'depth':>6}{'textbook s':>12}{'selector s':>12}{'ratio':>8}{'of CPU':>8}"
+        "  F1",
+        flush=True,
+    )
+
+
+def _print_trial(recipe: Recipe, outcomes: dict[str, Outcome]) -> None:
+    """The latest trial: a long measurement shows how far it is."""
     a, b = outcomes["textbook"], outcomes["selector"]
-    print(f"\n{name}: before the first trial {a.before[0]:.2f} s, {b.before[0]:.2f} s")
-    print(f"{'backbone':<28}{'depth':>6}{'textbook s':>12}{'selector s':>12}{'ratio':>8}  F1")
-    for i, recipe in enumerate(trials):
-        print(
-            f"{recipe.backbone:<28}{recipe.freeze_depth:>6}{a.wall[i]:>12.2f}{b.wall[i]:>12.2f}"
-            f"{a.wall[i] / b.wall[i]:>8.1f}  {a.scores[i]:.4f} {b.scores[i]:.4f}",
-            flush=True,
-        )
+    print(
+        f"{recipe.backbone:<28}{recipe.freeze_depth:>6}{a.wall[-1]:>12.2f}{b.wall[-1]:>12.2f}"
+        f"{a.wall[-1] / b.wall[-1]:>8.1f}{a.cpu[-1] / b.cpu[-1]:>8.1f}"
+        f"  {a.scores[-1]:.4f} {b.scores[-1]:.4f}",
+        flush=True,
+    )
 
 
 def _same_scores(outcomes: dict[str, Outcome], *, bound: float) -> bool:
