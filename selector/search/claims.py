@@ -45,6 +45,7 @@ class Claim:
     params: Mapping[str, Scalar]
     origin: Origin
     epochs: int
+    reported: int = 0  # epochs that an earlier worker reported before it handed the trial back
 
     @property
     def number(self) -> int:
@@ -156,7 +157,9 @@ class Claims:
     def _own(self, trial: optuna.Trial, rows: tuple[TrialOutcome, ...]) -> Claim:
         trial.set_user_attr(OWNER, {**_this_process(), "run": self._run_id})
         params = space.suggest(trial, self._spec)
-        origin: Origin = trial.user_attrs.get(ORIGIN, "sampler")
+        # Nobody else writes to the trial as long as it is held, so one look is enough.
+        held = self._study._storage.get_trial(trial._trial_id)
+        origin: Origin = held.user_attrs.get(ORIGIN, "sampler")
         self._store.start_trial(
             self._spec.name,
             self._run_id,
@@ -168,7 +171,10 @@ class Claims:
                 seed=self._spec.seed,
             ),
         )
-        return Claim(trial, params, origin, budget.epochs_left(self._spec.budget, rows))
+        epochs = budget.epochs_left(self._spec.budget, rows)
+        # Steps count from 0.
+        reported = max(held.intermediate_values, default=-1) + 1
+        return Claim(trial, params, origin, epochs, reported)
 
     def _next_number(self) -> int:
         trials = self._study.get_trials(deepcopy=False)

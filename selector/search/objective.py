@@ -153,7 +153,7 @@ def _train(
                 progress.best_log_probabilities = result.log_probabilities
             _tell_observer(claim, record, progress, context)
             with reachable(context.store):
-                behind = _should_prune(claim, record)
+                behind = should_prune(claim, record)
             if behind and result.epoch < recipe.epochs:
                 return True
             if deadline is not None and time.monotonic() >= deadline:
@@ -178,14 +178,13 @@ def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> E
     )
 
 
-def _should_prune(claim: Claim, record: EpochRecord) -> bool:
+def should_prune(claim: Claim, record: EpochRecord) -> bool:
     """Report the epoch to Optuna (steps count from 0) and ask its pruner."""
     step = record.epoch - 1
-    reported = claim.trial.study._storage.get_trial(claim.trial._trial_id).intermediate_values
-    if step not in reported:
+    if record.epoch > claim.reported:
         claim.trial.report(record.score, step)
     # A trial that was handed back runs again over epochs that the pruner has already passed.
-    return step >= max(reported, default=-1) and claim.trial.should_prune()
+    return record.epoch >= claim.reported and claim.trial.should_prune()
 
 
 def _tell_observer(

@@ -46,7 +46,7 @@ def _work_on(claim: Claim, claims: Claims, context: StudyContext) -> None:
     )
     end = run_trial(claim, context, deadline=_deadline(claims, context))
     claims.end(claim, end)
-    context.observe(_ended(claim, end, context))
+    context.observe(summary(claim, end, context))
 
 
 def _deadline(claims: Claims, context: StudyContext) -> float | None:
@@ -60,7 +60,7 @@ def _deadline(claims: Claims, context: StudyContext) -> float | None:
     return time.monotonic() + min(limits) if limits else None
 
 
-def _ended(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
+def summary(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
     rows = context.store.outcomes(context.spec.name)
     best = best_candidate(rows, goal=context.spec.metric.goal)
     failure = (end.failure_message or "").partition("\n")[0]

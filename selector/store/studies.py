@@ -132,15 +132,19 @@ def list_studies(connection: Connection) -> tuple[StudySummary, ...]:
 
 def count_trials(connection: Connection, name: str) -> TrialCounts:
     """How many trials of a study are in each state."""
-    return _counts_by_study(connection).get(study_id(connection, name), TrialCounts())
+    key = study_id(connection, name)
+    return _counts_by_study(connection, key).get(key, TrialCounts())
 
 
-def _counts_by_study(connection: Connection) -> dict[int, TrialCounts]:
-    rows = connection.execute(
+def _counts_by_study(connection: Connection, only: int | None = None) -> dict[int, TrialCounts]:
+    query = (
         select(TrialTable.study_id, TrialTable.state, func.count().label("n"))
         .where(TrialTable.state.in_(_COUNTED))
         .group_by(TrialTable.study_id, TrialTable.state)
-    ).all()
+    )
+    if only is not None:
+        query = query.where(TrialTable.study_id == only)
+    rows = connection.execute(query).all()
     counts: dict[int, dict[str, int]] = {}
     for row in rows:
         counts.setdefault(row.study_id, {})[row.state] = row.n

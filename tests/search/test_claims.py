@@ -81,6 +81,7 @@ def test_a_trial_handed_back_keeps_its_number_parameters_and_reports(
     assert store.trials(six.name)[0].state == "waiting"
     again = take(claims)
     assert (again.number, again.params) == (first.number, first.params)
+    assert (first.reported, again.reported) == (0, 1)
     assert study.get_trials()[again.number].intermediate_values == {0: 0.25}
 
 

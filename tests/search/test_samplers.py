@@ -7,6 +7,7 @@ import pytest
 
 from selector.errors import InputError, UnknownNameError
 from selector.search import samplers, space
+from selector.search.samplers.base import trial_seed
 from selector.spec import StudySpec
 from tests.search.conftest import ParseStudy
 
@@ -120,3 +121,32 @@ def test_tpe_samples_all_parameters_of_a_conditional_space_jointly(study: ParseS
     own = "backbones: {timm:resnet18: {search: {lr: {log_uniform: [1.0e-6, 1.0e-3]}}}}\n"
     sampler = samplers.load("tpe").build(study(own), {}, seed=0, number=0, startup=4)
     assert sampler._group and sampler._multivariate  # type: ignore[attr-defined]
+
+
+def test_tpe_draws_what_optuna_draws_that_finds_the_space_itself(study: ParseStudy) -> None:
+    spec = study(WITH["tpe"])
+    ours = propose(spec, 12)
+    again = optuna.create_study(direction="maximize")
+    theirs = []
+    for number in range(12):
+        again.sampler = optuna.samplers.TPESampler(
+            n_startup_trials=3,
+            n_ei_candidates=24,
+            multivariate=True,
+            constant_liar=True,
+            seed=trial_seed(spec.seed, number),
+        )
+        trial = again.ask()
+        theirs.append(space.suggest(trial, spec))
+        again.tell(trial, float(theirs[-1]["lr"]))
+    assert ours == theirs
+
+
+def test_tpe_reads_no_stored_trial_to_find_its_space(study: ParseStudy) -> None:
+    spec = study(WITH["tpe"])
+    sampler = samplers.load("tpe").build(spec, {}, seed=0, number=0, startup=3)
+    empty = optuna.create_study()
+    empty.ask(space.distributions(spec))
+    assert set(sampler.infer_relative_search_space(empty, empty.trials[0])) == {
+        *("backbone", "lr", "freeze_depth", "batch_size", "label_smoothing")
+    }
