@@ -5,8 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from selector.errors import InputError
+
+_PREFIX = "SELECTOR_"
+_ALLOWED = {
+    "cache_gb": "a number of gigabytes from 0 up, such as 20",
+    "offline": "true or false",
+}
 
 
 class Settings(BaseSettings):
@@ -15,15 +23,26 @@ class Settings(BaseSettings):
     `cache_gb` bounds the outputs of frozen stages that are kept below `cache`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SELECTOR_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
 
     store: str = "sqlite:///selector.db"
     cache: Path = Path(platformdirs.user_cache_dir("selector", appauthor=False))
-    cache_gb: float = Field(default=20.0, ge=0)
+    cache_gb: float = Field(default=20.0, ge=0, allow_inf_nan=False)
     artifacts: Path = Path("selector-artifacts")
     offline: bool = False
 
 
 def load_settings() -> Settings:
-    """The settings of this process, read from the environment now."""
-    return Settings()
+    """The settings of this process, read from the environment now.
+
+    InputError names every variable that cannot be used, its value and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = []
+        for found in error.errors(include_url=False):
+            name = str(found["loc"][0])
+            allowed = _ALLOWED.get(name, found["msg"])
+            problems.append(f"{_PREFIX}{name.upper()}='{found['input']}': allowed is {allowed}.")
+        raise InputError(" ".join(problems)) from error

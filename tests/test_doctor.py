@@ -8,6 +8,7 @@ import pytest
 
 from selector.doctor import Finding, examine
 from selector.store import Store
+from selector.store.migrate import HEAD
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_a_machine_that_can_run_has_no_problem(tmp_path: Path) -> None:
 def test_the_schema_of_an_existing_store_is_shown(tmp_path: Path) -> None:
     Store.open(f"sqlite:///{tmp_path / 'selector.db'}").close()
 
-    assert "schema 0001" in _findings()["store"].value
+    assert f"schema {HEAD}" in _findings()["store"].value
 
 
 @pytest.mark.parametrize(

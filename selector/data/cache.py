@@ -11,18 +11,21 @@ from filelock import FileLock
 from selector.errors import UnavailableError
 
 
-def fill_once(path: Path, fill: Callable[[Path], object]) -> None:
+def fill_once(
+    path: Path, fill: Callable[[Path], object], *, sound: Callable[[Path], bool] = Path.exists
+) -> None:
     """Make `path` exist: `fill` writes a temporary file that then takes the name.
 
-    Other processes that want the same file wait and find it there. UnavailableError if the folder
-    cannot be written or the disk is full.
+    What is there already and is not `sound` is filled again. Other processes that want the same
+    file wait and find it there. UnavailableError if the folder cannot be written or the disk is
+    full.
     """
-    if path.exists():
-        return
     try:
+        if sound(path):
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if not path.exists():
+            if not sound(path):
                 _fill(path, fill)
     except OSError as error:
         raise _unavailable(path.parent, error) from error

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import shutil
+import zlib
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +23,7 @@ from selector.errors import DataError, UnavailableError
 from selector.records import Bytes, Ints, Preprocessing, SplitImages, SplitName, TrainingData
 
 _SPARE_BYTES = 64 << 20  # left free on the disk of the cache
+_verified: set[tuple[Path, int, int]] = set()  # files that this process has read from end to end
 
 
 def decode(
@@ -45,8 +51,9 @@ def decode_split(
 ) -> SplitImages:
     """The images of one split, read-only and memory-mapped below `cache`.
 
-    The first caller decodes them in threads, others wait and share the file. DataError if a file
-    has changed since the audit, UnavailableError if the cache has no room.
+    The first caller decodes them in threads, others wait and share the file. One that is damaged
+    or cut short is decoded again; it is verified once per process. DataError if a file has changed
+    since the audit, UnavailableError if the cache has no room.
     """
     members = indices(dataset.splits, split)
     key = _key(dataset, members, preprocessing)
@@ -56,17 +63,13 @@ def decode_split(
 
     def fill(temporary: Path) -> None:
         _check_room(temporary.parent, int(np.prod(shape)))
-        with temporary.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            # Written in order instead of through the map: a full disk is an error, not a crash.
-            for pixels in map_threads(load, members.tolist(), label=label, progress=progress):
-                file.write(pixels.tobytes())
+        decoded = map_threads(load, members.tolist(), label=label, progress=progress)
+        _write(temporary, shape, decoded, about=_about(path))
 
     def load(index: int) -> Bytes:
         return _load(dataset, index, preprocessing)
 
-    fill_once(path, fill)
+    fill_once(path, fill, sound=_sound)
     images = cast(Bytes, np.load(path, mmap_mode="r"))
     sample_ids = tuple(dataset.samples[index].id for index in members)
     return SplitImages(images, dataset.labels[members], sample_ids, content=key)
@@ -94,6 +97,43 @@ def _load(dataset: Dataset, index: int, preprocessing: Preprocessing) -> Bytes:
         # Its pixels would be filed under a fingerprint that is no longer theirs.
         raise DataError([f"{name}: the file has changed since the audit. Run again."])
     return resize(loaded.image, preprocessing)
+
+
+def _about(path: Path) -> Path:
+    """Where size and checksum of a file of pixels are written down."""
+    return path.with_suffix(".json")
+
+
+def _write(path: Path, shape: tuple[int, ...], decoded: Iterable[Bytes], *, about: Path) -> None:
+    """Write an array of NumPy row by row, and what is needed to verify it."""
+    header = io.BytesIO()
+    described = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, described)
+    checksum = size = 0
+    with path.open("wb") as file:
+        # Written in order instead of through the map: a full disk is an error, not a crash.
+        for content in chain([header.getvalue()], (pixels.tobytes() for pixels in decoded)):
+            file.write(content)
+            checksum, size = zlib.crc32(content, checksum), size + len(content)
+    # Of no use before the pixels have their name; where it is lost or torn, they are decoded again.
+    about.write_text(json.dumps({"bytes": size, "checksum": checksum}))
+
+
+def _sound(path: Path) -> bool:
+    """Whether a file of pixels is there, as it was written."""
+    try:
+        found = path.stat()
+        about = json.loads(_about(path).read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    identity = (path, found.st_ino, found.st_mtime_ns)
+    if not isinstance(about, dict) or found.st_size != about.get("bytes"):
+        return False
+    if identity not in _verified:
+        if zlib.crc32(np.memmap(path, np.uint8, mode="r").data) != about.get("checksum"):
+            return False
+        _verified.add(identity)
+    return True
 
 
 def _check_room(folder: Path, needed: int) -> None:

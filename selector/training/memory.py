@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,19 @@ _WORDS = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
+
+# Of a GPU's free memory, for what only saves time: the rest is for training and for other workers.
+ROWS_SHARE = 0.5
+
+
+def device_room(device: torch.device) -> int:
+    """Bytes that stored rows may take on a device now; on a CPU other limits count."""
+    if device.type != "cuda":
+        return sys.maxsize
+    free, _ = torch.cuda.mem_get_info(device)
+    # What torch keeps for itself and does not use is free too.
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(ROWS_SHARE * (free + unused))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from torch import Tensor
 from selector.training import augment, precision
 from selector.training.batches import sequential_batches
 from selector.training.images import Images
+from selector.training.memory import device_room, is_out_of_memory
 from selector.training.network import Network
 from selector.training.precision import Precision
 from selector.training.rows import Layout, MemoryRows, StoredPrefix
@@ -94,6 +95,7 @@ def run_prefix(network: Network, images: Tensor, precision_: Precision) -> Tenso
 def hold(computed: ComputedPrefix, *, limit_bytes: int) -> StoredPrefix | None:
     """The prefix's output of all samples; None where that would take more than `limit_bytes`.
 
+    None too where a GPU has no room for it, since the outputs can always be computed by batch.
     It is computed in the batches that evaluation and the prefix cache use, so that the three agree
     bit by bit on a CPU.
     """
@@ -103,10 +105,23 @@ def hold(computed: ComputedPrefix, *, limit_bytes: int) -> StoredPrefix | None:
         features = computed.features(indices)
         if rows is None or layout is None:
             layout = Layout.of(features)
-            rows = features.new_empty((len(computed.images), layout.elements))
-            if rows.nbytes > limit_bytes:
+            rows = _room_for(features, layout, len(computed.images), limit_bytes=limit_bytes)
+            if rows is None:
                 return None
         rows[indices[0] : indices[-1] + 1] = layout.flatten(features)
     if rows is None or layout is None:
         return None
     return StoredPrefix((MemoryRows(rows),), layout, computed.device)
+
+
+def _room_for(features: Tensor, layout: Layout, samples: int, *, limit_bytes: int) -> Tensor | None:
+    """Empty rows for all samples; None where they would take too much."""
+    needed = samples * layout.elements * features.element_size()
+    if needed > min(limit_bytes, device_room(features.device)):
+        return None
+    try:
+        return features.new_empty((samples, layout.elements))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None

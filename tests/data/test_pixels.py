@@ -151,6 +151,45 @@ def test_progress_names_the_split_and_the_size(
     assert seen[-1] == (4, 4, "decoding validation at 16 px")
 
 
+def zero_the_end(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-500] + bytes(500))
+
+
+DAMAGES = {
+    "cut short": lambda path: os.truncate(path, 700),
+    "empty": lambda path: os.truncate(path, 0),
+    "zeroed bytes": zero_the_end,
+    "no checksum": lambda path: path.with_suffix(".json").unlink(),
+    "a torn checksum": lambda path: os.truncate(path.with_suffix(".json"), 5),
+    "a checksum of nothing": lambda path: path.with_suffix(".json").write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_pixels_are_decoded_again(
+    damage: str, dataset: Dataset, cache: Path, preprocessing: Preprocessing
+) -> None:
+    first = decode(dataset, preprocessing, cache=cache).train
+    expected = first.images.copy()
+    DAMAGES[damage](cache / "images" / f"{first.content}.npy")
+    calls: list[str] = []
+    again = decode(
+        dataset, preprocessing, cache=cache, progress=lambda done, n, label: calls.append(label)
+    )
+    assert (again.train.images == expected).all()
+    assert set(calls) == {"decoding train at 16 px"}
+
+
+def test_pixels_are_verified_once_in_a_process(
+    dataset: Dataset, cache: Path, preprocessing: Preprocessing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode(dataset, preprocessing, cache=cache)
+    decode(dataset, preprocessing, cache=cache)
+    monkeypatch.setattr(pixels_module.zlib, "crc32", None)
+    decode(dataset, preprocessing, cache=cache)
+
+
 def test_processes_share_one_file(flowers: Path, cache: Path, preprocessing: Preprocessing) -> None:
     work = [(flowers, cache, preprocessing)] * 4
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:

@@ -10,6 +10,7 @@ from torch import nn
 from selector.backbones.base import Backbone
 from selector.data.normalize import normalize
 from selector.records import Preprocessing, TrainingData
+from selector.training import prefix
 from selector.training.batches import epoch_order, sequential_batches, training_batches
 from selector.training.images import Images
 from selector.training.network import Network
@@ -84,6 +85,28 @@ def test_too_large_features_are_not_held():
     assert needed == 20 * 64 * 4
     assert hold(source, limit_bytes=needed) is not None
     assert hold(source, limit_bytes=needed - 1) is None
+
+
+def test_room_is_asked_for_before_it_is_taken(monkeypatch):
+    source, taken = computed(make_network(2).place(CPU), make_split(20, seed=0)), []
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda *_: taken.append(1))
+    assert hold(source, limit_bytes=100) is None
+    assert taken == []
+
+
+def test_rows_that_memory_cannot_hold_are_not_held(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("full")
+
+    source = computed(make_network(2).place(CPU), make_split(20, seed=0))
+    monkeypatch.setattr(torch.Tensor, "new_empty", full)
+    assert hold(source, limit_bytes=ROOMY) is None
+
+
+def test_rows_that_a_gpu_has_no_room_for_are_not_held(monkeypatch):
+    source = computed(make_network(2).place(CPU), make_split(20, seed=0))
+    monkeypatch.setattr(prefix, "device_room", lambda _: 100)
+    assert hold(source, limit_bytes=ROOMY) is None
 
 
 def opened(depth, hold_bytes=ROOMY, **changes):

@@ -48,7 +48,7 @@ def loading_pays(cost: CutCost) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a pass did: the folders of complete entries by cut, and what it chose not to keep."""
+    """What a pass did: the folders of complete entries by cut, and the cuts that do not pay."""
 
     kept: Mapping[int, Path]
     declined: frozenset[int]
@@ -99,6 +99,7 @@ class _Pass:
         self._terms = terms
         self._writers: dict[int, EntryWriter] = {}
         self._costs: dict[int, CutCost] = {}
+        self._crowded: set[int] = set()  # worth keeping, but there was no room
         self._seconds: dict[int, float] = {}  # per image, from the pixels to the cut; the least
 
     def run(self) -> Filled:
@@ -121,7 +122,7 @@ class _Pass:
             for cut, writer in self._writers.items()
         }
         self._writers.clear()
-        return Filled(kept, frozenset(self._names) - kept.keys())
+        return Filled(kept, frozenset(self._names) - kept.keys() - self._crowded)
 
     def abandon(self) -> None:
         """Remove what was not finished."""
@@ -191,6 +192,7 @@ class _Pass:
                     unwritten += writer.unwritten_bytes
                     writer.reserve()
                 else:
+                    self._crowded.add(cost.cut)
                     self._writers.pop(cost.cut).abandon()
         for cut in self._costs.keys() - {cost.cut for cost in paying}:
             self._writers.pop(cut).abandon()

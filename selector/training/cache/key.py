@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import zlib
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,12 @@ from selector.training.rows import Layout
 CACHE_VERSION = 1  # raise it with any change of the files' format
 _LIBRARIES = ("torch", "torchvision", "timm", "transformers", "numpy")
 # Our own code between pixels and features: what it computes is part of the function.
-_OWN_CODE = ("backbones/*.py", "data/normalize.py", "training/*.py")
+_OWN_CODE = ("backbones/*.py", "data/normalize.py", "training/*.py", "training/cache/*.py")
+# Environment variables with which libraries choose their kernels and precisions.
+_VARIABLES = (
+    *("ONEDNN_", "DNNL_", "MKL_", "ATEN_", "TIMM_", "CUBLAS_"),
+    "NVIDIA_TF32_OVERRIDE",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +122,14 @@ def _checksum(tensors: Iterable[Tensor]) -> str:
 
 
 def _structure(stage: nn.Module) -> str:
-    """Types and options of all layers: activations, strides and kernels have no weights."""
+    """Types and options of all layers: activations, strides and kernels have no weights.
+
+    timm's layers choose between two ways to compute attention when they are made, and keep it.
+    """
     return _digest(
         [
-            f"{name} {type(module).__qualname__} {module.extra_repr()}"
+            f"{name} {type(module).__qualname__} {module.extra_repr()} "
+            f"{getattr(module, 'fused_attn', '')}"
             for name, module in stage.named_modules()
         ]
     )
@@ -160,12 +170,12 @@ def _processor() -> str:
 
 
 def _arithmetic() -> str:
-    """Switches of torch that change the last bits."""
+    """Switches of torch and of the libraries below it that change the last bits."""
     flushes = bool(torch.tensor([1e-39]).mul(1.0).eq(0.0))
-    # Any: torch's stubs do not know where it keeps its precisions.
+    # Any: torch's stubs do not know where it keeps its precisions, nor types of its functions.
     cudnn: Any = torch.backends.cudnn
     mkldnn: Any = torch.backends.mkldnn
-    cuda = torch.backends.cuda
+    cuda: Any = torch.backends.cuda
     switches = (
         flushes,
         torch.are_deterministic_algorithms_enabled(),
@@ -179,8 +189,13 @@ def _arithmetic() -> str:
         cuda.matmul.fp32_precision,
         cuda.matmul.allow_bf16_reduced_precision_reduction,
         cuda.matmul.allow_fp16_reduced_precision_reduction,
+        cuda.flash_sdp_enabled(),  # these four choose on a CPU too
+        cuda.mem_efficient_sdp_enabled(),
+        cuda.math_sdp_enabled(),
+        cuda.cudnn_sdp_enabled(),
     )
-    return " ".join(map(str, switches))
+    variables = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(_VARIABLES)]
+    return " ".join([*map(str, switches), *variables])
 
 
 @functools.cache

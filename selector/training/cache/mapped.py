@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from selector.training.memory import device_room, is_out_of_memory
 from selector.training.rows import MemoryRows, Rows
 
 
@@ -38,12 +39,16 @@ class MappedRows:
 def place_rows(rows: Tensor, device: torch.device, *, resident_bytes: int) -> Rows:
     """The rows of a mapped file where training reads them fastest.
 
-    In a GPU's memory where they take no more than `resident_bytes`. On a CPU the map itself is
-    memory, shared with the other workers.
+    In a GPU's memory where they take no more than `resident_bytes` and it has room for them. On a
+    CPU the map itself is memory, shared with the other workers.
     """
-    fits = rows.nbytes <= resident_bytes
+    fits = rows.nbytes <= min(resident_bytes, device_room(device))
     if device.type == "cpu":
         return MappedRows(rows, sequential=not fits, pinned=False)
     if fits:
-        return MemoryRows(rows.to(device))
+        try:
+            return MemoryRows(rows.to(device))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):  # another worker was faster: read from the file
+                raise
     return MappedRows(rows, sequential=True, pinned=device.type == "cuda")

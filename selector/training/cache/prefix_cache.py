@@ -7,19 +7,19 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from selector.errors import UnavailableError
 from selector.events import PrefixOutcome, PrefixUsed
 from selector.records import SplitImages
 from selector.training.cache.entries import ROWS, Entry, open_entry
 from selector.training.cache.filling import CutCost, Terms, fill, loading_pays
 from selector.training.cache.key import Keys, pass_name
 from selector.training.cache.mapped import place_rows
-from selector.training.cache.quota import mark_used, pass_folder, pass_lock
+from selector.training.cache.quota import WAIT_SECONDS, mark_used, pass_folder, pass_lock
 from selector.training.prefix import ComputedPrefix
 from selector.training.rows import StoredPrefix
 
 FOLDER = "prefixes"
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+# Room comes back, and a folder that somebody deleted is made again. Other failures stay.
+_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.ENOENT)
 
 
 def ignore(use: PrefixUsed) -> None:
@@ -32,7 +32,10 @@ class PrefixCache:
     `depths` names for each backbone the freeze depths that a study can ask for: the first trial
     that needs one of them computes all in the same pass over the images. `admit` says whether a
     cut is worth its file, by what computing and reading it was measured to cost; what it declines
-    is not asked again in this process.
+    is not asked again in this process. `wait_seconds` bounds how long a trial waits for another
+    process that fills the same.
+
+    Whatever fails about the files, a run goes on: what cannot be read or written is not kept.
     """
 
     def __init__(
@@ -42,11 +45,13 @@ class PrefixCache:
         quota_bytes: int,
         depths: Mapping[str, frozenset[int]] | None = None,
         admit: Callable[[CutCost], bool] = loading_pays,
+        wait_seconds: float = WAIT_SECONDS,
         observe: Callable[[PrefixUsed], None] = ignore,
     ) -> None:
         self._folder = cache / FOLDER
         self.depths = depths or {}
         self._terms = Terms(quota_bytes=quota_bytes, admit=admit)
+        self._wait_seconds = wait_seconds
         self._observe = observe
         self._declined: set[str] = set()
         self._verified: set[tuple[str, int, int]] = set()
@@ -57,7 +62,7 @@ class PrefixCache:
         """The output of `computed` for every image of a split; None where it is not kept.
 
         Computed now unless it is there. On a GPU it is held on the device where it takes no more
-        than `resident_bytes`. Raises UnavailableError when the folder cannot be written.
+        than `resident_bytes`.
         """
         if not split.content:
             return None
@@ -84,23 +89,32 @@ class PrefixCache:
         requested = computed.network.freeze_depth
         keys = Keys(computed, split)
         name = keys.of(requested).digest
-        if name in self._declined:
-            return None, "declined"
         found = self._read(name)
         if found is not None:
             return found, "hit"
+        if name in self._declined:
+            return None, "declined"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # Only one process computes it; the others wait here and then find it.
-            with pass_lock(self._folder, pass_name(computed, split)):
-                found = self._read(name)
-                if found is not None:
-                    return found, "hit"
-                self._fill(computed, split, keys)
+            try:
+                return self._fill_or_find(computed, split, keys)
+            except FileNotFoundError:  # somebody deleted the folder while it was written
+                return self._fill_or_find(computed, split, keys)
         except OSError as error:
-            if error.errno not in _DISK_FULL:
-                raise self._unavailable(error) from error
-            self._declined.add(name)  # the trial computes it for itself
+            if error.errno not in _PASSING:
+                self._declined.add(name)
+            return None, "declined"  # the trial computes it for itself
+
+    def _fill_or_find(
+        self, computed: ComputedPrefix, split: SplitImages, keys: Keys
+    ) -> tuple[Entry | None, PrefixOutcome]:
+        name = keys.of(computed.network.freeze_depth).digest
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = pass_lock(self._folder, pass_name(computed, split), wait_seconds=self._wait_seconds)
+        with lock:  # only one process computes it; the others wait here and then find it
+            found = self._read(name)
+            if found is not None:
+                return found, "hit"
+            self._fill(computed, split, keys)
         found = self._read(name)
         return found, "filled" if found else "declined"
 
@@ -119,14 +133,15 @@ class PrefixCache:
             )
         self._declined |= {names[cut] for cut in filled.declined}
         for folder in filled.kept.values():
-            self._verified.add(_identity(folder))  # its checksum is of what was just written
+            identity = _identity(folder)
+            if identity is not None:  # its checksum is of what was just written
+                self._verified.add(identity)
 
     def _read(self, name: str) -> Entry | None:
         """The entry of this name; its rows are verified the first time that this process reads."""
         folder = self._folder / name
-        try:
-            identity = _identity(folder)
-        except (FileNotFoundError, NotADirectoryError):
+        identity = _identity(folder)
+        if identity is None:
             return None
         entry = open_entry(folder, verify=identity not in self._verified)
         if entry is not None:
@@ -134,15 +149,14 @@ class PrefixCache:
             mark_used(folder)
         return entry
 
-    def _unavailable(self, error: OSError) -> UnavailableError:
-        return UnavailableError(
-            f"The prefix cache '{self._folder}' cannot be written ({error.strerror or error}). "
-            "Free some space, name another folder in SELECTOR_CACHE, or switch it off in the study "
-            "file: training: {prefix_cache: off}."
-        )
 
+def _identity(folder: Path) -> tuple[str, int, int] | None:
+    """Which file of rows this is: another one of the same name has to be verified again.
 
-def _identity(folder: Path) -> tuple[str, int, int]:
-    """Which file of rows this is: another one of the same name has to be verified again."""
-    found = (folder / ROWS).stat()
+    None where there is none to be read: never filled, thrown out by another process, or hidden.
+    """
+    try:
+        found = (folder / ROWS).stat()
+    except OSError:
+        return None
     return folder.name, found.st_ino, found.st_mtime_ns

@@ -12,14 +12,18 @@ from filelock import FileLock, Timeout
 
 from selector.training.cache.entries import LOCKS, TEMPORARY, remove
 
+WAIT_SECONDS = 600.0  # for another process; a trial that waits longer computes for itself
 SPARE_BYTES = 256 << 20  # left free on the disk for everybody else
 
 
-def pass_lock(folder: Path, name: str) -> FileLock:
-    """The lock of one filling pass; it goes with its process, however that ends."""
+def pass_lock(folder: Path, name: str, *, wait_seconds: float = WAIT_SECONDS) -> FileLock:
+    """The lock of one filling pass; it goes with its process, however that ends.
+
+    Who waits for it longer than `wait_seconds` gets filelock's Timeout, an OSError.
+    """
     locks = folder / LOCKS
     locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(locks / f"{name}.lock")
+    return FileLock(locks / f"{name}.lock", timeout=wait_seconds)
 
 
 @contextmanager
@@ -41,8 +45,10 @@ def mark_used(entry: Path) -> None:
     """Note that an entry was read now."""
     try:
         os.utime(entry)
-    except (FileNotFoundError, PermissionError):
-        return  # thrown out meanwhile, or filled by another user: it only looks older than it is
+    except OSError:
+        # Thrown out meanwhile, another user's, or on a disk that is only read: it merely looks
+        # older than it is.
+        return
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from selector import backbones, tasks
 from selector.events import PrefixUsed
@@ -14,7 +15,7 @@ from selector.records import SplitImages, TrainingData
 from selector.training import Network
 from selector.training.cache import PrefixCache
 from selector.training.images import Images
-from selector.training.prefix import ComputedPrefix
+from selector.training.prefix import ComputedPrefix, hold
 
 from ..conftest import CLASSES, CPU, RECIPE
 
@@ -27,6 +28,8 @@ FAMILIES = {
     "timm:vit_tiny_patch16_224": 32,
 }
 QUOTA = 10**9
+N = 12
+BYTES = {1: 16 * 256, 2: 24 * 64, 3: 32 * 16, 4: 40 * 16, 5: 64}  # numbers a sample, by depth
 
 
 def make_named_split(n: int, *, size: int = 16, seed: int = 0) -> SplitImages:
@@ -96,3 +99,24 @@ class Watched:
     def used_bytes(self) -> int:
         """Of the rows, finished or not."""
         return sum(path.stat().st_size for path in self.folder.rglob("rows.npy"))
+
+
+SPLIT = make_named_split(N)
+
+
+def entry_bytes(cut: int) -> int:
+    """Of the rows alone: a header of NumPy and the numbers."""
+    return 128 + N * BYTES[cut] * 4
+
+
+def expected(depth: int, split=SPLIT) -> torch.Tensor:
+    computed = computed_of(make_network_of("toy:cnn", depth), split)
+    return hold(computed, limit_bytes=2**30).features(torch.arange(len(split.labels)))
+
+
+def opened(watched: Watched, depth: int, split=SPLIT):
+    return watched.open(make_network_of("toy:cnn", depth), split)
+
+
+def assert_right(stored, depth: int, split=SPLIT) -> None:
+    assert torch.equal(stored.features(torch.arange(len(split.labels))), expected(depth, split))

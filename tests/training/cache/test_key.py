@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -126,6 +127,41 @@ def test_flushed_denormals_count():
         torch.set_flush_denormal(flushed)
 
 
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *("ONEDNN_MAX_CPU_ISA", "DNNL_DEFAULT_FPMATH_MODE", "MKL_CBWR", "ATEN_CPU_CAPABILITY"),
+        *("TIMM_FUSED_ATTN", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG"),
+    ],
+)
+def test_variables_that_choose_the_arithmetic_count(variable, monkeypatch):
+    before = digest()
+    monkeypatch.setenv(variable, "9")
+    assert digest() != before
+
+
+@pytest.mark.parametrize("kind", ["flash", "mem_efficient", "math", "cudnn"])
+def test_ways_to_compute_attention_count(kind):
+    cuda = torch.backends.cuda
+    before, enabled = digest(), getattr(cuda, f"{kind}_sdp_enabled")()
+    switch = getattr(cuda, f"enable_{kind}_sdp")
+    switch(not enabled)
+    try:
+        assert digest() != before
+    finally:
+        switch(enabled)
+
+
+def test_fused_attention_of_timms_layers_counts():
+    network = make_network_of("timm:vit_tiny_patch16_224", 2, size=32)
+    split = make_named_split(6, size=32)
+    before = digest(network=network, split=split)
+    for module in network.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = not module.fused_attn
+    assert digest(network=network, split=split) != before
+
+
 def test_memory_order_of_the_weights_counts():
     network = make_network_of("toy:cnn", 2)
     channels_last = digest(network=network)
@@ -143,6 +179,12 @@ def test_a_librarys_version_counts(library, monkeypatch):
         assert digest() != before
     finally:
         key._code.cache_clear()
+
+
+def test_the_caches_own_code_counts():
+    root = Path(key.__file__).parents[2]
+    own = {path for pattern in key._OWN_CODE for path in root.glob(pattern)}
+    assert Path(key.__file__) in own
 
 
 def test_our_own_code_counts(monkeypatch):

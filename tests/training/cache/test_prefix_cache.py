@@ -16,37 +16,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from selector.errors import UnavailableError
 from selector.training.cache import CutCost, loading_pays
-from selector.training.cache.entries import ABOUT, ROWS
+from selector.training.cache.entries import ROWS
 from selector.training.cache.mapped import MappedRows
 from selector.training.cache.quota import SPARE_BYTES
 from selector.training.prefix import ComputedPrefix, hold
 
-from .conftest import Watched, computed_of, make_named_split, make_network_of
-
-N = 12
-SPLIT = make_named_split(N)
-BYTES = {1: 16 * 256, 2: 24 * 64, 3: 32 * 16, 4: 40 * 16, 5: 64}  # numbers a sample, by depth
-
-
-def entry_bytes(cut: int) -> int:
-    """Of the rows alone: a header of NumPy and the numbers."""
-    return 128 + N * BYTES[cut] * 4
-
-
-def expected(depth: int, split=SPLIT) -> torch.Tensor:
-    computed = computed_of(make_network_of("toy:cnn", depth), split)
-    return hold(computed, limit_bytes=2**30).features(torch.arange(len(split.labels)))
-
-
-def opened(watched: Watched, depth: int, split=SPLIT):
-    return watched.open(make_network_of("toy:cnn", depth), split)
-
-
-def assert_right(stored, depth: int, split=SPLIT) -> None:
-    assert torch.equal(stored.features(torch.arange(len(split.labels))), expected(depth, split))
-
+from .conftest import (
+    BYTES,
+    SPLIT,
+    N,
+    Watched,
+    assert_right,
+    computed_of,
+    entry_bytes,
+    make_named_split,
+    make_network_of,
+    opened,
+)
 
 # --- filling ------------------------------------------------------------------------------------
 
@@ -244,52 +231,23 @@ def test_space_that_others_need_on_the_disk_is_left(tmp_path, monkeypatch):
     assert opened(Watched(tmp_path), 3) is None
 
 
-def test_a_folder_that_cannot_be_made_is_named_with_the_ways_out(tmp_path):
-    (tmp_path / "prefixes").write_text("a file")
-    with pytest.raises(UnavailableError, match=r"prefixes.*SELECTOR_CACHE.*prefix_cache: off"):
-        opened(Watched(tmp_path), 3)
-
-
-# --- damage -------------------------------------------------------------------------------------
-
-
-def flip_byte(path: Path, position: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[position] ^= 0x10
-    path.write_bytes(content)
-
-
-DAMAGES = {
-    "a flipped byte in the rows": lambda entry: flip_byte(entry / ROWS, -5),
-    "a flipped byte in the header": lambda entry: flip_byte(entry / ROWS, 60),
-    "a flipped digit in the description": lambda entry: (entry / ABOUT).write_text(
-        (entry / ABOUT).read_text().replace("32", "23", 1)
-    ),
-    "rows cut short": lambda entry: os.truncate(entry / ROWS, 500),
-    "an empty file": lambda entry: os.truncate(entry / ROWS, 0),
-    "no rows": lambda entry: (entry / ROWS).unlink(),
-    "no description": lambda entry: (entry / ABOUT).unlink(),
-    "a description cut short": lambda entry: os.truncate(entry / ABOUT, 30),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_entry_is_noticed_and_filled_again(damage, tmp_path):
-    first = Watched(tmp_path, depths=())
-    opened(first, 3)
-    DAMAGES[damage](first.entries[0])
-    later = Watched(tmp_path, depths=())
-    assert_right(opened(later, 3), 3)
-    assert later.outcomes == ["filled"]
-    assert_right(opened(Watched(tmp_path), 3), 3)
-
-
-def test_damage_after_the_first_look_is_noticed_too(tmp_path):
-    watched = Watched(tmp_path, depths=())
-    opened(watched, 3)
-    flip_byte(watched.entries[0] / ROWS, -5)
+def test_room_is_asked_for_again_when_a_trial_wants_the_cut(tmp_path):
+    # Depth 5 takes the room first, as the one that was asked for; 3 finds none as an extra.
+    watched = Watched(tmp_path, depths=(3, 5), quota_bytes=entry_bytes(3) + 1500)
+    opened(watched, 5)
+    assert len(watched.entries) == 1
     assert_right(opened(watched, 3), 3)
     assert watched.outcomes == ["filled", "filled"]
+
+
+def test_a_disk_that_has_room_again_is_used_again(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    watched = Watched(tmp_path, depths=())
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=SPARE_BYTES - 1))
+        assert opened(watched, 3) is None
+    assert_right(opened(watched, 3), 3)
+    assert watched.outcomes == ["declined", "filled"]
 
 
 # --- other processes ----------------------------------------------------------------------------
