@@ -36,9 +36,9 @@ def _fill(path: Path, fill: Callable[[Path], object]) -> None:
     temporary = path.with_name(f"{path.name}.tmp")
     try:
         fill(temporary)
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -50,7 +50,13 @@ def _unavailable(folder: Path, error: OSError) -> UnavailableError:
     )
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file's bytes, or the names in a folder, survive a power cut.
+
+    Only POSIX can open a folder for that; elsewhere a folder is left as it is.
+    """
+    if os.name != "posix" and path.is_dir():
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selector.data.cache import sync
 from selector.training.rows import Layout
 
 ROWS, ABOUT = "rows.npy", "about.json"
@@ -165,10 +166,10 @@ class EntryWriter:
             json.dump(outer, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        _sync(self._folder)
+        sync(self._folder)
         remove(self._final)  # a damaged one of this name
         self._folder.rename(self._final)
-        _sync(self._final.parent)
+        sync(self._final.parent)
         return self._final
 
     def abandon(self) -> None:
@@ -200,11 +201,3 @@ def _checksum_of(about: dict[str, Any]) -> int:
 
 def _checksum_of_file(path: Path) -> int:
     return zlib.crc32(np.memmap(path, np.uint8, mode="r").data)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
