@@ -1,0 +1,60 @@
+"""Ordered candidates and what was foretold of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from selector.records.aliases import Goal, Scalar, SplitName
+from selector.records.results import TrialCounts
+from selector.records.training import BackboneProxies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderboardRow:
+    """One candidate in rank order. Scores are in the metric's natural sign."""
+
+    rank: int
+    trial: int
+    backbone: str
+    params: Mapping[str, Scalar]
+    score: float
+    ci_low: float
+    ci_high: float
+    tied_with_best: bool
+    best_epoch: int
+    epochs: int
+    seconds: float
+    parameters: int
+    latency_ms: float
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyAudit:
+    """How well proxies foretold the best scores: rank correlations over backbones that have both.
+
+    A correlation is None where too few backbones have a score, or all are equal.
+    """
+
+    metric: str  # the study's own
+    goal: Goal
+    proxies: tuple[BackboneProxies, ...]  # the most promising first
+    best_scores: Mapping[str, float]  # of completed trials, by backbone
+    knn: float | None
+    probe: float | None
+    parameters: float | None  # of simply taking the larger backbone for the better one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaderboard:
+    """Ordered candidates of one study on one metric."""
+
+    study: str
+    metric: str
+    goal: Goal
+    fingerprint: str
+    counts: Mapping[SplitName, int]
+    candidates: tuple[LeaderboardRow, ...]
+    trials: TrialCounts
+    proxies: ProxyAudit | None = None  # on the study's own metric, whatever the order is by

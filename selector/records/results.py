@@ -1,0 +1,168 @@
+"""What the store keeps of studies, runs and trials."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from selector.records.aliases import Floats, Goal, Origin, RunStatus, Scalar, TrialState
+from selector.records.data import DataSummary
+from selector.records.training import EpochRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """Precision, recall and F1 of one class on validation, and its number of samples."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """What a completed trial leaves behind, taken at its best epoch."""
+
+    metrics: Mapping[str, float]
+    class_scores: tuple[ClassScore, ...]
+    log_probabilities: Floats  # (n_validation, n_classes)
+    parameters: int
+    trained_parameters: int
+    latency_ms: float  # one image, median, on the device of the trial
+    checkpoint: str | None  # file name below the artifacts folder
+    checkpoint_sha256: str | None
+    checkpoint_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStart:
+    """A trial as it is taken by a worker."""
+
+    number: int
+    backbone: str
+    params: Mapping[str, Scalar]
+    origin: Origin
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEnd:
+    """How a trial ended; `score` and `best_epoch` are those of its best epoch so far."""
+
+    number: int
+    state: Literal["complete", "pruned", "failed"]
+    epochs: tuple[EpochRecord, ...]
+    score: float | None
+    best_epoch: int | None
+    seconds: float
+    failure_cause: str | None = None
+    failure_message: str | None = None
+    candidate: Candidate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """What budgets and claims need of a trial; read often, so nothing more."""
+
+    number: int
+    state: TrialState
+    score: float | None
+    epochs: int
+    parameters: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRow:
+    """A trial as the store knows it."""
+
+    number: int
+    state: TrialState
+    backbone: str
+    params: Mapping[str, Scalar]
+    origin: Origin
+    seed: int
+    score: float | None
+    best_epoch: int | None
+    epochs: int
+    seconds: float | None
+    failure_cause: str | None
+    failure_message: str | None
+    parameters: int | None
+    trained_parameters: int | None
+    latency_ms: float | None
+    checkpoint: str | None
+    checkpoint_sha256: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    started_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRow:
+    """A study as the store knows it."""
+
+    name: str
+    metric: str
+    goal: Goal
+    spec: Mapping[str, Any]  # the resolved study file as plain JSON
+    spec_sha256: str
+    data: DataSummary
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySummary:
+    """One line of `selector list`."""
+
+    name: str
+    metric: str
+    goal: Goal
+    best_score: float | None
+    best_trial: int | None
+    best_backbone: str | None
+    counts: TrialCounts
+    created_at: dt.datetime
+    last_run_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialCounts:
+    """How many trials are in each state."""
+
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStart:
+    """One invocation of `selector run`, as it begins."""
+
+    study: str
+    command: str
+    spec: Mapping[str, Any]
+    fingerprint: str
+    environment: Mapping[str, Any]  # git commit, package versions, device, host
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run as the store knows it."""
+
+    id: int
+    status: RunStatus
+    command: str
+    spec: Mapping[str, Any]
+    fingerprint: str
+    environment: Mapping[str, Any]
+    host: str
+    pid: int
+    started_at: dt.datetime
+    ended_at: dt.datetime | None
