@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from selector.cli.options import Format, OutputFormat, StoreUrl, StudyName
-from selector.cli.output import colour, data, reading, width
-from selector.errors import InputError
+from selector.cli.output import colour, data, note, reading, width
+from selector.errors import InputError, SelectorError
 
 if TYPE_CHECKING:
     from selector.records import Leaderboard
@@ -28,6 +29,16 @@ Metric = Annotated[
 Top = Annotated[
     int | None,
     typer.Option(min=1, help="Show only the best so many.", show_default=False),
+]
+ReportFormat = Annotated[
+    Literal["table", "json", "csv", "md", "html"],
+    typer.Option("--format", help="What to write; html is one file that works offline."),
+]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write to this file instead.", show_default=False
+    ),
 ]
 
 
@@ -55,17 +66,60 @@ def report(
     study: StudyName,
     metric: Metric = None,
     top: Top = None,
-    output: OutputFormat = "table",
+    output: ReportFormat = "table",
+    file: OutputFile = None,
     store: StoreUrl = None,
 ) -> None:
     """Rank the candidates of a study, with intervals and ties."""
     from selector.reporting.ranking import rank
 
     with reading(store) as opened:
+        if output == "html":
+            if top is not None:
+                raise InputError("--top has no meaning for html, which shows all candidates.")
+            _write(_html(opened, study, metric=metric), file)
+            return
         board = rank(opened, study, metric=metric)
     if top is not None:
         board = replace(board, candidates=board.candidates[:top])
-    _print(board, output)
+    _write(_rendered(board, output), file)
+
+
+def _html(store: Store, name: str, *, metric: str | None) -> str:
+    """The HTML report, with pictures of the leader's errors where data and weights are here."""
+    from selector.reporting import html
+    from selector.reporting.ranking import rank
+    from selector.settings import load_settings
+
+    settings = load_settings()
+    board = rank(store, name, metric=metric)
+    missing = ""
+    if board.candidates:
+        from selector.explain import draw_errors
+        from selector.predict import candidate_of
+
+        note("Drawing the most confident errors ...")
+        leader = candidate_of(store, name, trial=board.candidates[0].trial)
+        try:
+            draw_errors(store, name, leader, settings=settings)
+        except SelectorError as error:
+            # The rest of the report needs the store alone, which may be all that is here.
+            missing = str(error).partition("\n")[0]
+    material = html.gather(
+        store, name, artifacts=settings.artifacts, metric=metric, pictures_missing=missing
+    )
+    return html.write(material)
+
+
+def _write(text: str, file: Path | None) -> None:
+    if file is None:
+        data(text)
+        return
+    try:
+        file.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--output {file}: {error.strerror or error}.") from error
+    note(f"Wrote {file}")
 
 
 def _study(store: Store, name: str) -> Page:
@@ -99,9 +153,13 @@ def _trial(store: Store, name: str, number: int) -> Page:
 
 
 def _print(content: Leaderboard | Page, output: Format) -> None:
+    data(_rendered(content, output))
+
+
+def _rendered(content: Leaderboard | Page, output: Format) -> str:
     from selector import reporting
 
-    data(reporting.render(content, output, width=width(), color=colour()))
+    return reporting.render(content, output, width=width(), color=colour())
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {

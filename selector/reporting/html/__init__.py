@@ -1,0 +1,5 @@
+"""The report as one HTML file that needs nothing from the network."""
+
+from selector.reporting.html.material import Material as Material
+from selector.reporting.html.material import gather as gather
+from selector.reporting.html.page import write as write

@@ -1,0 +1,84 @@
+"""The report's HTML: one file, nothing from the network, no script but its own two."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from importlib.resources import files
+
+from selector.reporting import figures
+from selector.reporting.html.contents import sections
+from selector.reporting.html.material import Material
+from selector.reporting.html.sections import Section
+
+# plotly brings a style sheet for maps, which the policy would refuse with an error in the console.
+# It leaves that out where an element of this name is there already.
+_STYLE_OF_MAPS = re.compile(
+    r'getElementById\("([0-9a-f]{64})"\)\)\{var \w+=document\.createElement'
+)
+
+
+def write(material: Material) -> str:
+    """The whole report as text. Every name in it is escaped; it may be opened from anywhere."""
+    import jinja2
+    from plotly.offline import get_plotlyjs
+
+    parts = list(sections(material))
+    plotly = get_plotlyjs()
+    script, style = _file("draw.js"), _file("report.css")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(_file("report.html.jinja"))
+    board = material.board
+    return template.render(
+        title=f"{figures.safe(board.study)} · selector report",
+        study=figures.safe(board.study),
+        metric=figures.with_arrow(board.metric, board.goal),
+        counts=board.trials,
+        made=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
+        sections=parts,
+        policy=_policy(scripts=(plotly, script), styles=(style,)),
+        plotly=plotly,
+        script=script,
+        style=style,
+        figures_json=_figures(parts),
+        unwanted_styles=_STYLE_OF_MAPS.findall(plotly),
+    )
+
+
+def _figures(parts: Iterable[Section]) -> str:
+    """All figures by name, as JSON that cannot end the element it stands in."""
+    drawn = {figure.name: figure.spec for part in parts for figure in part.figures}
+    text = json.dumps(drawn, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _policy(*, scripts: Iterable[str], styles: Iterable[str]) -> str:
+    """Only the scripts and styles of this file, by their hashes; nothing is fetched or sent.
+
+    plotly makes an empty style element and fills it by rules, hence the hash of nothing.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {' '.join(map(_hash, scripts))}",
+            f"style-src {' '.join(map(_hash, (*styles, '')))}",
+            "img-src data: blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _file(name: str) -> str:
+    return files("selector.reporting.html").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,59 @@
+"""The pictures that were drawn for a candidate: images it got wrong, and where it looked."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "errors.json"
+_KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One validation image with what the candidate said of it; images are `data:` URLs."""
+
+    sample: str
+    label: str
+    predicted: str
+    probability: float
+    image: str
+    saliency: str | None
+
+
+def folder_of(artifacts: Path, study: str, trial: int) -> Path:
+    """Where the pictures of a candidate lie."""
+    return artifacts / study / f"trial-{trial:04d}-pictures"
+
+
+def read_pictures(artifacts: Path, study: str, trial: int) -> tuple[Picture, ...]:
+    """The pictures of a candidate, the most confident error first; empty where none were drawn."""
+    folder = folder_of(artifacts, study, trial)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return tuple(_picture(folder, entry) for entry in manifest["errors"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # Pictures are made anew when a report is asked for; a half-written folder means none yet.
+        return ()
+
+
+def _picture(folder: Path, entry: dict[str, Any]) -> Picture:
+    return Picture(
+        sample=str(entry["sample"]),
+        label=str(entry["label"]),
+        predicted=str(entry["predicted"]),
+        probability=float(entry["probability"]),
+        image=_data_url(folder / Path(entry["image"]).name),
+        saliency=_data_url(folder / Path(entry["saliency"]).name) if entry["saliency"] else None,
+    )
+
+
+def _data_url(path: Path) -> str:
+    content = path.read_bytes()
+    kind = next((kind for start, kind in _KINDS.items() if content.startswith(start)), None)
+    if kind is None:
+        raise ValueError(f"{path.name} is no PNG or JPEG")
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
