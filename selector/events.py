@@ -39,6 +39,18 @@ class RunReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StudyChanged:
+    """The study file, data or weights are no longer those of the earlier runs.
+
+    `wider` has what the search space gained, `accepted` what was changed on purpose; a line each.
+    """
+
+    version: int  # of the search space
+    wider: tuple[str, ...]
+    accepted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunnelEnded:
     """The backbones were looked at before the first trial.
 
@@ -117,6 +129,7 @@ class RunEnded:
 Event = (
     DataProgress
     | RunReady
+    | StudyChanged
     | FunnelEnded
     | TrialStarted
     | PrefixUsed

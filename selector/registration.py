@@ -3,83 +3,121 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
+from selector.drift import EDITABLE, Drift, compare
 from selector.errors import ConflictError
 from selector.records import DataSummary, StudyRow
+from selector.search import versions
+from selector.search.recipe import weights_of
 from selector.search.storage import reachable
 from selector.spec import StudySpec, spec_sha256, to_plain
 from selector.store import Store, study_lock
 
-# What may change between two runs of one study: none of it changes what a score means.
-EDITABLE = ("budget", "description", "device", "funnel", "training.prefix_cache")
+WEIGHTS = "weights"  # in a run's environment: hashes of weight files by backbone
+ACCEPTED = "accepted_drift"  # in a run's environment: what was changed on purpose
 
 
-def register(store: Store, spec: StudySpec, summary: DataSummary) -> StudyRow:
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The stored study, and what this run says of its changes, for its row in the store."""
+
+    study: StudyRow
+    weights: Mapping[str, str]
+    accepted: tuple[str, ...] = ()
+    wider: tuple[str, ...] = ()
+
+
+def register(
+    store: Store,
+    spec: StudySpec,
+    summary: DataSummary,
+    *,
+    base: Path,
+    accept_drift: bool = False,
+) -> Registered:
     """The stored study of this name: created now, or checked to be the same.
 
-    Raises ConflictError with a diff when data, metric, space or anything else that gives the scores
-    their meaning has changed; the store is then unchanged.
+    A wider search space or a new backbone makes the next version of the study and keeps all its
+    trials. Raises ConflictError with a diff for any other change that touches what the scores mean;
+    the store is then unchanged. With `accept_drift` only changes of metric, task or validation
+    images are refused.
     """
+    weights = _weights(spec, base=base)
     with reachable(store), study_lock(store, spec.name):
         stored = store.study(spec.name)
         if stored is None:
-            row = StudyRow(
-                name=spec.name,
-                metric=spec.metric.name,
-                goal=spec.metric.goal,
-                spec=to_plain(spec),
-                spec_sha256=spec_sha256(spec),
-                data=summary,
-                created_at=dt.datetime.now(dt.UTC),
-            )
-            store.create_study(row)
-            return row
-        refuse_drift(stored, spec, summary)
-        if stored.spec_sha256 != spec_sha256(spec):
-            store.update_spec(spec.name, to_plain(spec), spec_sha256(spec))
-        return stored
-
-
-def refuse_drift(stored: StudyRow, spec: StudySpec, summary: DataSummary) -> None:
-    """Raise ConflictError when the study file or the data no longer mean the stored study."""
-    lines = []
-    old, new = _flat(stored.spec), _flat(to_plain(spec))
-    for key in sorted(old.keys() | new.keys()):
-        if not _editable(key) and old.get(key) != new.get(key):
-            lines.append(f"  {key}: {_shown(old, key)} -> {_shown(new, key)}")
-    if stored.data.fingerprint != summary.fingerprint:
-        was, now = _sizes(stored.data), _sizes(summary)
-        lines.append(
-            f"  data: {was} ({stored.data.fingerprint[:12]}) -> {now} ({summary.fingerprint[:12]})"
+            created = _row(spec, summary, version=1, created_at=dt.datetime.now(dt.UTC))
+            store.create_study(created)
+            return Registered(created, weights)
+        drift = compare(
+            stored,
+            spec,
+            summary,
+            weights_before=_weights_before(store, stored),
+            weights_now=weights,
         )
-    if lines:
-        changes = "\n".join(lines)
-        raise ConflictError(
-            f"Study '{spec.name}' is stored with other settings, and its scores would no longer be "
-            f"comparable:\n{changes}\nUndo the change, or start a new study: --set name=NEWNAME. "
-            f"Only {', '.join(EDITABLE)} may change."
-        )
+        _refuse(drift, spec.name, accept_drift=accept_drift)
+        version = stored.version
+        if drift.wider or any(line.startswith("  search.") for line in drift.doubtful):
+            version = versions.begin_next(store, stored, spec)
+        row = _row(spec, summary, version=version, created_at=stored.created_at)
+        if (row.spec_sha256, row.data.fingerprint, row.version) != (
+            stored.spec_sha256,
+            stored.data.fingerprint,
+            stored.version,
+        ):
+            store.update_study(row)
+        return Registered(row, weights, accepted=drift.doubtful, wider=drift.wider)
 
 
-def _editable(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in EDITABLE)
+def _refuse(drift: Drift, name: str, *, accept_drift: bool) -> None:
+    refused = drift.forbidden if accept_drift else (*drift.forbidden, *drift.doubtful)
+    if not refused:
+        return
+    changes = "\n".join(refused)
+    ways = ["undo the change", "start another study with --fork NEWNAME"]
+    if not drift.forbidden:
+        ways.append("go on all the same with --accept-drift, which is recorded")
+    raise ConflictError(
+        f"Study '{name}' is stored with other settings, and its scores would no longer be "
+        f"comparable:\n{changes}\nEither {', or '.join(ways)}. Free to change: "
+        f"{', '.join(EDITABLE)}, and the search space where it only grows."
+    )
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            leaves.update(_flat(value, f"{prefix}{key}."))
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
+def _row(
+    spec: StudySpec, summary: DataSummary, *, version: int, created_at: dt.datetime
+) -> StudyRow:
+    return StudyRow(
+        name=spec.name,
+        metric=spec.metric.name,
+        goal=spec.metric.goal,
+        spec=to_plain(spec),
+        spec_sha256=spec_sha256(spec),
+        data=summary,
+        created_at=created_at,
+        version=version,
+    )
 
 
-def _shown(leaves: Mapping[str, Any], key: str) -> str:
-    return repr(leaves[key]) if key in leaves else "(absent)"
+def _weights(spec: StudySpec, *, base: Path) -> dict[str, str]:
+    """Hashes of the weight files that the study file names, by backbone."""
+    found = {}
+    for name in spec.backbone_names:
+        weights = weights_of(spec, name, base=base)
+        if weights not in ("pretrained", "random"):
+            with Path(weights).open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
-def _sizes(summary: DataSummary) -> str:
-    return "/".join(str(summary.counts[s]) for s in ("train", "validation", "test")) + " images"
+def _weights_before(store: Store, stored: StudyRow) -> dict[str, str]:
+    """The hashes of the latest run that named the backbone's file."""
+    found: dict[str, str] = {}
+    for run in store.runs(stored.name):
+        found |= run.environment.get(WEIGHTS) or {}
+    return found

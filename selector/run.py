@@ -12,13 +12,13 @@ from pathlib import Path
 from selector import data, tasks
 from selector.environment import describe, device_name
 from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
-from selector.events import DataProgress, Event, Observer, RunEnded, RunReady
+from selector.events import DataProgress, Event, Observer, RunEnded, RunReady, StudyChanged
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, load_prepared
-from selector.records import Leaderboard, RunStart, RunStatus, StudyRow
-from selector.registration import register
+from selector.records import Leaderboard, RunStart, RunStatus
+from selector.registration import ACCEPTED, WEIGHTS, Registered, register
 from selector.reporting.ranking import rank
-from selector.search import pruners, storage
+from selector.search import pruners, storage, versions
 from selector.search.claims import Claims
 from selector.search.context import StudyContext, open_prefix_cache
 from selector.search.funnel import backbone_order
@@ -40,6 +40,7 @@ def run(
     overrides: Sequence[str] = (),
     store: str | None = None,
     observe: Observer = ignore,
+    accept_drift: bool = False,
 ) -> Leaderboard:
     """Search, prune and rank as the study file says; the same call continues what is unfinished.
 
@@ -52,8 +53,15 @@ def run(
     prepared = load_prepared(path, overrides=overrides, observe=observe)
     spec = prepared.spec
     with Store.open(store or load_settings().store) as opened:
-        study = register(opened, spec, prepared.dataset.summary)
-        reason = _search(study, prepared, opened, observe=observe, command=f"selector run {path}")
+        registered = register(
+            opened,
+            spec,
+            prepared.dataset.summary,
+            base=prepared.base,
+            accept_drift=accept_drift,
+        )
+        command = f"selector run {path}"
+        reason = _search(registered, prepared, opened, observe=observe, command=command)
         board = rank(opened, spec.name)
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
@@ -65,7 +73,7 @@ def run(
 
 
 def _search(
-    study: StudyRow, prepared: Prepared, store: Store, *, observe: Observer, command: str
+    registered: Registered, prepared: Prepared, store: Store, *, observe: Observer, command: str
 ) -> str:
     """Run trials until the budget is spent; gives the reason why the study ended."""
     spec = prepared.spec
@@ -75,12 +83,18 @@ def _search(
     context = _context(prepared, store, observe=observe)
     with (
         storage.opened_storage(store) as optuna_storage,
-        _recorded(study, prepared, store, command=command) as run_id,
+        _recorded(registered, prepared, store, command=command) as run_id,
     ):
         optuna_study = storage.open_study(
-            optuna_storage, store, spec.name, goal=spec.metric.goal, pruner=pruner
+            optuna_storage,
+            store,
+            versions.name_of(spec.name, registered.study.version),
+            goal=spec.metric.goal,
+            pruner=pruner,
         )
         claims = Claims(store, optuna_study, spec, run_id=run_id)
+        for event in _changes(registered):
+            observe(event)
         observe(_ready(prepared, store))
         claims.plan(order=backbone_order(claims, context))
         reason = work(claims, context)
@@ -111,15 +125,22 @@ def _context(prepared: Prepared, store: Store, *, observe: Observer) -> StudyCon
 
 
 @contextmanager
-def _recorded(study: StudyRow, prepared: Prepared, store: Store, *, command: str) -> Iterator[int]:
+def _recorded(
+    registered: Registered, prepared: Prepared, store: Store, *, command: str
+) -> Iterator[int]:
     """A row for this run, ended with how it ended; interrupts become InterruptedRun."""
+    study = registered.study
     run_id = store.begin_run(
         RunStart(
             study=study.name,
             command=command,
             spec=to_plain(prepared.spec),
             fingerprint=prepared.dataset.summary.fingerprint,
-            environment=describe(prepared.device, base=prepared.base),
+            environment={
+                **describe(prepared.device, base=prepared.base),
+                WEIGHTS: dict(registered.weights),
+                ACCEPTED: list(registered.accepted),
+            },
             host=socket.gethostname(),
             pid=os.getpid(),
         )
@@ -147,6 +168,15 @@ def _end_if_reachable(store: Store, run_id: int, *, status: RunStatus) -> None:
     """
     with suppress(UnavailableError):
         store.end_run(run_id, status=status)
+
+
+def _changes(registered: Registered) -> Iterator[Event]:
+    if registered.accepted or registered.wider:
+        yield StudyChanged(
+            version=registered.study.version,
+            wider=registered.wider,
+            accepted=registered.accepted,
+        )
 
 
 def _ready(prepared: Prepared, store: Store) -> RunReady:

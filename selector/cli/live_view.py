@@ -20,6 +20,7 @@ from selector.events import (
     FunnelEnded,
     RunEnded,
     RunReady,
+    StudyChanged,
     TrialEnded,
     TrialStarted,
 )
@@ -81,6 +82,9 @@ class LiveView:
                 seen.ready, seen.counts = event, event.earlier
                 seen.best_score = event.best_score
                 self._print_header(event)
+            case StudyChanged():
+                for line in wording.change_lines(event):
+                    self._print(Text(line))
             case FunnelEnded():
                 for line in wording.funnel_lines(event):
                     self._print(Text(line, style="dim"))

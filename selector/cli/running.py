@@ -18,6 +18,16 @@ SHOWN = 10  # candidates printed when a run ends; `report` has them all
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the plan with its cost, and train nothing.")
 ]
+AcceptDrift = Annotated[
+    bool,
+    typer.Option(
+        "--accept-drift", help="Go on though data, weights or settings changed; recorded."
+    ),
+]
+Fork = Annotated[
+    str | None,
+    typer.Option(metavar="NEWNAME", help="Run as another study.", show_default=False),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -28,19 +38,24 @@ def run(
     store: StoreUrl = None,
     output: OutputFormat = "table",
     quiet: Quiet = False,
+    accept_drift: AcceptDrift = False,
+    fork: Fork = None,
 ) -> None:
     """Search, prune and rank; the same command continues what is unfinished.
 
     Ends with the best candidates on standard output. Ctrl-C loses at most the trial that runs.
     """
+    changes = [*(overrides or []), *([f"name={fork}"] if fork else [])]
     if dry_run:
-        _print_plan(file, overrides or [], output, quiet=quiet)
+        _print_plan(file, changes, output, quiet=quiet)
         return
     with watching(quiet=quiet) as observe:
         # Inside, for it takes seconds to import what trains.
         from selector.run import run as run_study
 
-        board = run_study(file, overrides=overrides or (), store=store, observe=observe)
+        board = run_study(
+            file, overrides=changes, store=store, observe=observe, accept_drift=accept_drift
+        )
     from selector import reporting
 
     if output == "table":

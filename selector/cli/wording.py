@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selector.events import FunnelEnded, RunReady, TrialEnded
+from selector.events import FunnelEnded, RunReady, StudyChanged, TrialEnded
 from selector.records import TrialCounts
 from selector.reporting import figures
 
@@ -38,6 +38,13 @@ def budget_line(ready: RunReady) -> str:
         return line
     best = f", best {figures.score(ready.best_score)}" if ready.best_score is not None else ""
     return f"{line}; {earlier} done before{best}"
+
+
+def change_lines(changed: StudyChanged) -> tuple[str, ...]:
+    """What is no longer as in the earlier runs of the study."""
+    accepted = (f"changed {figures.safe(line.strip())} (accepted)" for line in changed.accepted)
+    wider = (f"wider   {figures.safe(line.strip())}" for line in changed.wider)
+    return (*accepted, *wider)
 
 
 def funnel_lines(ended: FunnelEnded) -> tuple[str, ...]:

@@ -112,6 +112,7 @@ class StudyRow:
     spec_sha256: str
     data: DataSummary
     created_at: dt.datetime
+    version: int = 1  # of the search space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

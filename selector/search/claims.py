@@ -130,11 +130,8 @@ class Claims:
 
     def _running_elsewhere(self) -> str:
         """Which trials other processes still run, as a sentence to append; empty without any."""
-        owners = [
-            f"trial {t.number} on {t.user_attrs[OWNER]['host']}, pid {t.user_attrs[OWNER]['pid']}"
-            for t in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        ]
-        return f". Still running elsewhere: {'; '.join(owners)}" if owners else ""
+        owners = running_elsewhere(self._study)
+        return f". Still running elsewhere: {owners}" if owners else ""
 
     def _claim(self, rows: tuple[TrialOutcome, ...]) -> Claim:
         number = self._next_number()
@@ -182,30 +179,54 @@ class Claims:
         return min(waiting, default=len(trials))
 
     def _reconcile(self) -> tuple[TrialOutcome, ...]:
-        """Bring Optuna's record in line with ours; gives the trials as they are then."""
-        outcomes = self._store.outcomes(self._spec.name)
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if not running:
-            return outcomes
-        rows = {row.number: row for row in outcomes}
-        over = frozenset(r.id for r in self._store.runs(self._spec.name) if r.status != "running")
-        for trial in running:
-            row = rows.get(trial.number)
-            if row is not None and row.state in _OPTUNA_STATES:
-                self._tell(trial.number, row.state, row.score)
-            elif not _owner_lives(trial, runs_over=over):
-                self._store.release_trial(self._spec.name, trial.number)
-                self._set_waiting(trial._trial_id)
-        return self._store.outcomes(self._spec.name)
+        return reconcile(self._store, self._study, self._spec.name)
 
     def _set_waiting(self, trial_id: int) -> None:
-        # Optuna has no public way back to WAITING; its storage allows it and keeps the number,
-        # the parameters and the reports.
-        self._study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+        _set_waiting(self._study, trial_id)
 
     def _tell(self, number: int, state: str, score: float | None) -> None:
-        value = score if state == "complete" else None
-        self._study.tell(number, value, state=_OPTUNA_STATES[state], skip_if_finished=True)
+        _tell(self._study, number, state, score)
+
+
+def reconcile(store: Store, study: optuna.Study, name: str) -> tuple[TrialOutcome, ...]:
+    """Bring Optuna's record in line with ours; gives the trials as they are then.
+
+    The caller holds the lock of the study.
+    """
+    outcomes = store.outcomes(name)
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    if not running:
+        return outcomes
+    rows = {row.number: row for row in outcomes}
+    over = frozenset(r.id for r in store.runs(name) if r.status != "running")
+    for trial in running:
+        row = rows.get(trial.number)
+        if row is not None and row.state in _OPTUNA_STATES:
+            _tell(study, trial.number, row.state, row.score)
+        elif not _owner_lives(trial, runs_over=over):
+            store.release_trial(name, trial.number)
+            _set_waiting(study, trial._trial_id)
+    return store.outcomes(name)
+
+
+def running_elsewhere(study: optuna.Study) -> str:
+    """Which trials other processes still run, and where; empty without any."""
+    owners = [
+        f"trial {t.number} on {t.user_attrs[OWNER]['host']}, pid {t.user_attrs[OWNER]['pid']}"
+        for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    ]
+    return "; ".join(owners)
+
+
+def _set_waiting(study: optuna.Study, trial_id: int) -> None:
+    # Optuna has no public way back to WAITING; its storage allows it and keeps the number,
+    # the parameters and the reports.
+    study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+
+def _tell(study: optuna.Study, number: int, state: str, score: float | None) -> None:
+    value = score if state == "complete" else None
+    study.tell(number, value, state=_OPTUNA_STATES[state], skip_if_finished=True)
 
 
 def _seconds_of_runs(store: Store, study: str) -> float:

@@ -68,6 +68,33 @@ def contains(domain: AnyDomain, value: Scalar) -> bool:
             return whole and _between(low, value, high) and on_grid(low, value, step)
 
 
+def covers(domain: AnyDomain, other: AnyDomain) -> bool:
+    """Whether `domain` can draw every value that `other` can draw."""
+    match other:
+        case Fixed() | Choice():
+            return all(contains(domain, value) for value in values_of(other))
+        case IntRange(low, high, step):
+            if isinstance(domain, Uniform | LogUniform):
+                return False  # the parameter would no longer be a whole number
+            ends = contains(domain, low) and contains(domain, high)
+            if isinstance(domain, IntRange):
+                return ends and step % domain.step == 0
+            return all(contains(domain, value) for value in range(low, high + 1, step))
+        case Uniform(low, high, step):
+            finer = (
+                not isinstance(domain, Uniform)
+                or domain.step is None
+                or (step is not None and on_grid(0, step, domain.step))
+            )
+            real = isinstance(domain, Uniform | LogUniform)
+            return real and finer and contains(domain, low) and contains(domain, high)
+        case LogUniform(low, high):
+            free = isinstance(domain, LogUniform) or (
+                isinstance(domain, Uniform) and domain.step is None
+            )
+            return free and contains(domain, low) and contains(domain, high)
+
+
 def values_of(domain: AnyDomain) -> tuple[Scalar, ...]:
     """The values written in a domain: the value, the choices, or both ends of the range."""
     match domain:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy import Connection, Engine
 
@@ -89,10 +89,10 @@ class Store:
         with self._transaction(self._writing) as connection:
             studies.create_study(connection, study)
 
-    def update_spec(self, name: str, spec_plain: Mapping[str, Any], sha: str) -> None:
-        """Replace the resolved study file of a study."""
+    def update_study(self, study: StudyRow) -> None:
+        """Replace what is stored of a study, but for its name and the time it was made."""
         with self._transaction(self._writing) as connection:
-            studies.update_spec(connection, name, spec_plain, sha)
+            studies.update_study(connection, study)
 
     def delete_study(self, name: str) -> None:
         """Delete a study with its runs, trials and all they left; files are not touched."""

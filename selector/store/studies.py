@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
@@ -63,22 +63,13 @@ def find_study(connection: Connection, name: str) -> StudyRow | None:
         spec_sha256=row.spec_sha256,
         data=unpack_summary(row.fingerprint, row.data, row.validation),
         created_at=row.created_at,
+        version=row.version,
     )
 
 
 def create_study(connection: Connection, study: StudyRow) -> None:
     """Add a study; ConflictError where the name is taken."""
-    values = {
-        "name": study.name,
-        "metric": study.metric,
-        "goal": study.goal,
-        "spec": dict(study.spec),
-        "spec_sha256": study.spec_sha256,
-        "fingerprint": study.data.fingerprint,
-        "data": summary_to_plain(study.data),
-        "validation": pack_validation(study.data),
-        "created_at": study.created_at,
-    }
+    values = {"name": study.name, "created_at": study.created_at, **_values(study)}
     try:
         connection.execute(insert(StudyTable), values)
     except IntegrityError:
@@ -88,11 +79,23 @@ def create_study(connection: Connection, study: StudyRow) -> None:
         ) from None
 
 
-def update_spec(connection: Connection, name: str, spec: Mapping[str, Any], sha256: str) -> None:
-    """Replace a study's resolved study file."""
-    key = study_id(connection, name)
-    values = {"spec": dict(spec), "spec_sha256": sha256}
-    connection.execute(update(StudyTable).where(StudyTable.id == key).values(values))
+def update_study(connection: Connection, study: StudyRow) -> None:
+    """Replace what is stored of a study, but for its name and the time it was made."""
+    key = study_id(connection, study.name)
+    connection.execute(update(StudyTable).where(StudyTable.id == key).values(_values(study)))
+
+
+def _values(study: StudyRow) -> dict[str, Any]:
+    return {
+        "metric": study.metric,
+        "goal": study.goal,
+        "spec": dict(study.spec),
+        "spec_sha256": study.spec_sha256,
+        "fingerprint": study.data.fingerprint,
+        "data": summary_to_plain(study.data),
+        "validation": pack_validation(study.data),
+        "version": study.version,
+    }
 
 
 def delete_study(connection: Connection, name: str) -> None:

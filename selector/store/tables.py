@@ -80,6 +80,7 @@ class StudyTable(Table):
     fingerprint: Mapped[str]
     data: Mapped[dict[str, Any]]  # class names and counts
     validation: Mapped[bytes]  # ids and labels of the validation split, compressed JSON
+    version: Mapped[int] = mapped_column(server_default="1")  # of its search space
     created_at: Mapped[dt.datetime]
 
 

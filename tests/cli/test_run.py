@@ -90,6 +90,39 @@ def test_another_metric_is_a_conflict_with_the_stored_study(selector: Command, p
     assert _trials(place) == before
 
 
+def test_a_new_choice_keeps_all_earlier_trials(selector: Command, place: Path) -> None:
+    assert selector("run", "study.yaml", "-q").exit_code == 0
+    before = _trials(place)
+
+    more = ("--set", "search.batch_size=[8, 16, 32]", "--set", "budget.trials=5")
+    result = selector("run", "study.yaml", *more)
+
+    assert result.exit_code == 0, result.stderr
+    assert "wider   search.batch_size: [16, 32] -> [8, 16, 32]" in result.stderr
+    assert _trials(place)[:3] == before
+    assert [trial[:2] for trial in _trials(place)] == [(n, "complete") for n in range(5)]
+    # The same command goes on with the version that it made.
+    assert selector("run", "study.yaml", "-q", *more).exit_code == 0
+
+
+def test_a_change_is_accepted_on_purpose_or_made_another_study(
+    selector: Command, place: Path
+) -> None:
+    selector("run", "study.yaml", "-q", "--set", "budget.trials=1")
+    change = ("--set", "seed=7", "--set", "budget.trials=2")
+
+    assert selector("run", "study.yaml", "-q", *change).exit_code == 3
+    forked = selector("run", "study.yaml", "-q", *change, "--fork", "tiny-seven")
+    assert forked.exit_code == 0, forked.stderr
+    accepted = selector("run", "study.yaml", *change, "--accept-drift")
+
+    assert accepted.exit_code == 0, accepted.stderr
+    assert "changed seed: 1 -> 7 (accepted)" in accepted.stderr
+    with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
+        assert store.counts("tiny-seven").complete == 2
+        assert store.runs("tiny")[-1].environment["accepted_drift"] == ["  seed: 1 -> 7"]
+
+
 def test_a_study_without_any_complete_trial_exits_5(selector: Command, place: Path) -> None:
     # The decay alone multiplies the weights by -1e20 at each step, so they overflow at once.
     exploding = "lr: 1.0\n  optimizer: sgd\n  warmup_epochs: 0\n  weight_decay: 1.0e+20"

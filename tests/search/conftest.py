@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,9 @@ def register_study(store: Store, spec: StudySpec) -> int:
     return begin_run(store, spec)
 
 
-def begin_run(store: Store, spec: StudySpec) -> int:
+def begin_run(
+    store: Store, spec: StudySpec, *, environment: Mapping[str, Any] | None = None
+) -> int:
     """Another run of a study that is in the store."""
     return store.begin_run(
         RunStart(
@@ -78,7 +81,7 @@ def begin_run(store: Store, spec: StudySpec) -> int:
             command="selector run study.yaml",
             spec=to_plain(spec),
             fingerprint=summary().fingerprint,
-            environment={},
+            environment=environment or {},
             host="here",
             pid=1,
         )

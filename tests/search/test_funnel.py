@@ -154,7 +154,7 @@ def test_a_plan_that_was_interrupted_follows_what_was_measured_then(study: Path)
         for i, name in enumerate(NAMES)
     ]
     with Store.open(url) as store:
-        register(store, prepared.spec, prepared.dataset.summary)
+        register(store, prepared.spec, prepared.dataset.summary, base=prepared.base)
         store.record_proxies("digits", rows)
     ran = Ran(study, url, "budget.trials=2")
     assert ran.funnels == []

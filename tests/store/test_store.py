@@ -59,12 +59,18 @@ def test_a_study_name_is_taken_once(store: Store, results: Any) -> None:
         store.create_study(results.study())
 
 
-def test_a_spec_can_be_updated(store: Store, results: Any) -> None:
-    store.create_study(results.study())
-    store.update_spec("flowers", {"budget": {"trials": 9}}, "c" * 64)
-    row = store.require_study("flowers")
-    assert row.spec == {"budget": {"trials": 9}}
-    assert row.spec_sha256 == "c" * 64
+def test_what_is_stored_of_a_study_can_be_replaced(store: Store, results: Any) -> None:
+    first = results.study()
+    store.create_study(first)
+    changed = dataclasses.replace(
+        first, spec={"budget": {"trials": 9}}, spec_sha256="c" * 64, version=2
+    )
+    store.update_study(changed)
+    assert store.require_study("flowers").spec == {"budget": {"trials": 9}}
+    assert store.require_study("flowers").spec_sha256 == "c" * 64
+    assert store.require_study("flowers").version == 2
+    with pytest.raises(InputError, match="Unknown study 'roses'"):
+        store.update_study(dataclasses.replace(first, name="roses"))
 
 
 def test_studies_are_listed_with_their_best_trial(filled: Store, results: Any) -> None:
