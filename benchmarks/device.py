@@ -102,10 +102,10 @@ def _input(device: torch.device, options: argparse.Namespace) -> float:
     names = ("resident", "sent", "replayed")
     works, losses = {}, {}
     for name in names:
-        with _room_for_pixels(name != "sent"):
-            steps, sources = _steps(options.small, data, device, options, size=options.size)
+        steps, sources = _steps(options.small, data, device, options, size=options.size)
         source = _Replayed(sources) if name == "replayed" else sources.train(1)
-        losses[name] = float(steps.epoch(source, 1))  # the first epoch also loads kernels
+        with _room_for_pixels(name != "sent"):  # they are placed when they are first read
+            losses[name] = float(steps.epoch(source, 1))  # the first epoch also loads kernels
         works[name] = partial(steps.epoch, source, 1)
     times = _in_turn(works, device, options.repeats)
     arms.print_table(f"\ninput: {options.small}, {_settings(options, options.size)}", times)
@@ -116,7 +116,7 @@ def _input(device: torch.device, options: argparse.Namespace) -> float:
 
 @contextmanager
 def _room_for_pixels(room: bool) -> Iterator[None]:
-    """Images opened here find room on the device, or none."""
+    """Pixels first read here find room on the device, or none."""
     before = images.RESIDENT_SHARE
     images.RESIDENT_SHARE = before if room else 0.0
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Generator, Sequence
@@ -14,6 +15,7 @@ from selector.data.normalize import normalize
 from selector.records import Bytes, Preprocessing
 from selector.training.mapped import place_rows
 from selector.training.memory import device_room
+from selector.training.rows import Rows
 from selector.training.transfer import deliver, send
 
 RESIDENT_SHARE = 0.5  # of the room on a GPU that pixels may take; the rest is for stored outputs
@@ -27,16 +29,12 @@ class Images:
     """
 
     def __init__(self, pixels: Bytes, preprocessing: Preprocessing, device: torch.device) -> None:
-        self._shape = pixels.shape[1:]
+        self._pixels = pixels
         self._preprocessing = preprocessing
         self._device = device
-        self._count = len(pixels)
-        self._rows = place_rows(
-            _flat(pixels), device, resident_bytes=int(RESIDENT_SHARE * device_room(device))
-        )
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._pixels)
 
     def batch(self, indices: Tensor) -> Tensor:
         """Normalised images (batch, 3, height, width) of `indices` (batch,), channels last."""
@@ -48,8 +46,17 @@ class Images:
         with closing(rows):
             yield from map(self._normalized, rows)
 
+    @functools.cached_property
+    def _rows(self) -> Rows:
+        """The pixels where they are read from, an image a row; placed when first asked for.
+
+        A trial whose frozen stages' outputs are stored never reads them.
+        """
+        room = int(RESIDENT_SHARE * device_room(self._device))
+        return place_rows(_flat(self._pixels), self._device, resident_bytes=room)
+
     def _normalized(self, rows: Tensor) -> Tensor:
-        return normalize(rows.view(-1, *self._shape), self._preprocessing)
+        return normalize(rows.view(-1, *self._pixels.shape[1:]), self._preprocessing)
 
 
 def _flat(pixels: Bytes) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from contextlib import closing
 
@@ -12,6 +13,7 @@ import torch
 from selector.data.normalize import normalize
 from selector.training import images, train
 from selector.training.batches import sequential_batches
+from selector.training.cache import PrefixCache
 from selector.training.images import Images
 from selector.training.mapped import MappedRows
 from selector.training.prefix import HOLD_BYTES
@@ -142,6 +144,27 @@ def test_a_trial_that_fails_in_an_epoch_leaves_no_thread(always_ahead, data, tas
     with closing(epochs), pytest.raises(ValueError, match="no loss"):
         next(epochs)
     assert not reading_threads()
+
+
+def test_a_trial_on_stored_outputs_places_no_pixels(data, task, tmp_path, monkeypatch):
+    placed = []
+    original = images.place_rows
+    monkeypatch.setattr(images, "place_rows", lambda *a, **o: placed.append(1) or original(*a, **o))
+    named = dataclasses.replace(
+        data,
+        train=dataclasses.replace(data.train, content="train"),
+        validation=dataclasses.replace(data.validation, content="validation"),
+    )
+
+    def run():
+        cache = PrefixCache(tmp_path, quota_bytes=10**9, admit=lambda _: True)
+        chosen = recipe(freeze_depth=3)
+        network = make_network(3)
+        list(train(network, named, chosen, device=CPU, task=task, prefix_cache=cache))
+        return len(placed)
+
+    assert run() == 2
+    assert run() == 2
 
 
 @pytest.mark.parametrize("fits", [pytest.param(f, marks=NEEDS_GPU) for f in (True, False)])
