@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from selector.records.aliases import Floats
+from selector.records.aliases import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,8 @@ class Recipe:
 class EpochResult:
     """One epoch of training, seen from outside.
 
-    `log_probabilities` is (n_validation, n_classes) float32, in the order of the validation split.
+    `confusion` is (n_classes, n_classes) of the validation split: rows are true classes, columns
+    predicted ones. `fetch` brings the predictions from the device; most epochs never need them.
     """
 
     epoch: int
@@ -44,7 +46,13 @@ class EpochResult:
     validation_loss: float
     lr: float
     seconds: float
-    log_probabilities: Floats
+    confusion: Ints
+    fetch: Callable[[], Floats]
+
+    @property
+    def log_probabilities(self) -> Floats:
+        """Predictions (n_validation, n_classes) float32, in the order of the validation split."""
+        return self.fetch()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import torch
 
 from selector import metrics
 from selector.events import Observer
-from selector.records import Floats, Ints, Preprocessing, TrainingData
+from selector.records import EpochResult, Floats, Ints, Preprocessing, TrainingData
 from selector.settings import Settings
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, values_of
@@ -38,6 +38,15 @@ class StudyContext:
     decode: Callable[[Preprocessing], TrainingData]
     observe: Observer
     prefix_cache: PrefixCache | None = None
+
+    def score_of(self, result: EpochResult, data: TrainingData) -> float:
+        """The study's metric after an epoch; its predictions are fetched only if it needs them."""
+        name = self.spec.metric.name
+        if not metrics.is_count_based(name):
+            labels = data.validation.labels
+            return self.score(labels, result.log_probabilities, data.class_names)
+        positive = positive_class(self.spec, data.class_names)
+        return float(metrics.from_confusion(name, result.confusion, positive=positive))
 
     def score(self, labels: Ints, log_probabilities: Floats, class_names: tuple[str, ...]) -> float:
         """The study's metric on validation predictions."""

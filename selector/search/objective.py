@@ -162,7 +162,7 @@ def _train(
 
 
 def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> EpochRecord:
-    score = context.score(data.validation.labels, result.log_probabilities, data.class_names)
+    score = context.score_of(result, data)
     if not math.isfinite(score):
         raise TrialFailedError(
             "non_finite",

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selector.errors import UnknownNameError
+from selector.training.transfer import send
 
 _NAMES = ("none", "flip", "light", "trivial", "strong")
 _ENUMERATED = {"none": 1, "flip": 2}
@@ -94,7 +95,7 @@ def _flip(images: Tensor, *, epoch: int, indices: Tensor) -> Tensor:
 
     About half of the samples start mirrored (after Jordan, 2024: alternating beats random flips).
     """
-    mirrored = _mirrored(epoch, indices).bool().to(images.device)
+    mirrored = send(_mirrored(epoch, indices).bool(), images.device)
     return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
 
 
@@ -108,8 +109,8 @@ def _mirrored(epoch: int, indices: Tensor) -> Tensor:
 def _crop(images: Tensor, generator: torch.Generator) -> Tensor:
     """Every image shifted by up to an eighth of its size, the border filled by reflection."""
     batch, _, height, width = images.shape
-    rows = _shifted(height, batch, generator).to(images.device)
-    columns = _shifted(width, batch, generator).to(images.device)
+    rows = send(_shifted(height, batch, generator), images.device)
+    columns = send(_shifted(width, batch, generator), images.device)
     which = torch.arange(batch, device=images.device).view(-1, 1, 1)
     pixels = images.permute(0, 2, 3, 1)[which, rows.unsqueeze(2), columns.unsqueeze(1)]
     return pixels.permute(0, 3, 1, 2)
@@ -127,10 +128,10 @@ def _shifted(size: int, batch: int, generator: torch.Generator) -> Tensor:
 def _erase(images: Tensor, generator: torch.Generator) -> Tensor:
     """A random rectangle of the average colour in half of the images (Zhong et al., 2020)."""
     batch, _, height, width = images.shape
-    rows = _band(height, batch, generator).unsqueeze(2)
-    columns = _band(width, batch, generator).unsqueeze(1)
-    chosen = (torch.rand(batch, generator=generator) < ERASE_CHANCE).view(-1, 1, 1)
-    hole = (rows & columns & chosen).unsqueeze(1).to(images.device)
+    rows = send(_band(height, batch, generator), images.device).view(batch, 1, height, 1)
+    columns = send(_band(width, batch, generator), images.device).view(batch, 1, 1, width)
+    chosen = send(torch.rand(batch, generator=generator) < ERASE_CHANCE, images.device)
+    hole = rows & columns & chosen.view(batch, 1, 1, 1)
     # Averages over channels lose the memory order.
     return images.masked_fill(hole, 0.0).contiguous(memory_format=torch.channels_last)
 
@@ -151,7 +152,8 @@ def _band(size: int, batch: int, generator: torch.Generator) -> Tensor:
 def _jitter(images: Tensor, generator: torch.Generator) -> Tensor:
     """Brightness, contrast and saturation of every image changed a little."""
     brightness, contrast, saturation = (
-        _symmetric(len(images), JITTER, generator).to(images).view(-1, 1, 1, 1) for _ in range(3)
+        _like(images, _symmetric(len(images), JITTER, generator)).view(-1, 1, 1, 1)
+        for _ in range(3)
     )
     grey = images.mean(dim=1, keepdim=True)
     images = grey + (images - grey) * (1 + saturation)
@@ -168,11 +170,11 @@ def _one_operation(images: Tensor, generator: torch.Generator) -> Tensor:
     operation = torch.randint(len(_OPERATIONS), (batch,), generator=generator)
     strength = _symmetric(batch, 1.0, generator)
     amount = {name: strength * (operation == i) for i, name in enumerate(_OPERATIONS)}
-    grid = F.affine_grid(_affine(amount).to(images), list(images.shape), align_corners=False)
+    grid = F.affine_grid(_like(images, _affine(amount)), list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     mean = moved.mean(dim=(1, 2, 3), keepdim=True)
-    contrast = (1 + CONTRAST * amount["contrast"]).to(images).view(-1, 1, 1, 1)
-    brightness = (BRIGHTNESS * amount["brighten"]).to(images).view(-1, 1, 1, 1)
+    contrast = _like(images, 1 + CONTRAST * amount["contrast"]).view(-1, 1, 1, 1)
+    brightness = _like(images, BRIGHTNESS * amount["brighten"]).view(-1, 1, 1, 1)
     out = mean + (moved - mean) * contrast + brightness
     return out.contiguous(memory_format=torch.channels_last)
 
@@ -188,3 +190,8 @@ def _affine(amount: dict[str, Tensor]) -> Tensor:
 def _symmetric(batch: int, largest: float, generator: torch.Generator) -> Tensor:
     """Random numbers (batch,) in -largest..largest."""
     return (torch.rand(batch, generator=generator) * 2 - 1) * largest
+
+
+def _like(images: Tensor, numbers: Tensor) -> Tensor:
+    """Random numbers on the device of the images, in their number format."""
+    return send(numbers, images.device).to(images.dtype)

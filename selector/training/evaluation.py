@@ -18,6 +18,8 @@ from selector.training.batches import sequential_batches
 from selector.training.network import Network
 from selector.training.precision import Precision
 from selector.training.prefix import FILL_BATCH, PrefixSource, run_prefix
+from selector.training.tally import to_host
+from selector.training.transfer import send
 
 
 def predict_log_probabilities(
@@ -42,7 +44,8 @@ def predict_log_probabilities(
         run_prefix(network, normalize(_to_device(pixels, device), preprocessing), precision)
         for pixels in batches
     )
-    return log_probabilities(network, inputs, task=task, device=device, precision=precision)
+    predicted = log_probabilities(network, inputs, task=task, device=device, precision=precision)
+    return to_host(predicted)
 
 
 def split_log_probabilities(
@@ -53,8 +56,8 @@ def split_log_probabilities(
     task: Task,
     device: torch.device,
     precision: Precision,
-) -> Floats:
-    """Log probabilities (n, classes) of the n samples of a source."""
+) -> Tensor:
+    """Log probabilities (n, classes) float32 of the n samples of a source, on the device."""
     with closing(source.stream(sequential_batches(n, FILL_BATCH))) as inputs:
         return log_probabilities(network, inputs, task=task, device=device, precision=precision)
 
@@ -66,17 +69,19 @@ def log_probabilities(
     task: Task,
     device: torch.device,
     precision: Precision,
-) -> Floats:
-    """Log probabilities (n, classes) of batches of suffix inputs; the mode stays as it was."""
+) -> Tensor:
+    """Log probabilities (n, classes) float32 of batches of suffix inputs, on the device.
+
+    The network's mode stays as it was.
+    """
     was_training = network.training
     network.eval()
     with torch.no_grad(), precisions.autocast(precision, device):
-        # One transfer at the end: a transfer a batch would wait for the device each time.
         parts = [task.log_probabilities(network.suffix(x)) for x in inputs]
     network.train(was_training)
     if not parts:
         raise InputError("No images to predict.")
-    return np.asarray(torch.cat(parts).float().cpu().numpy(), dtype=np.float32)
+    return torch.cat(parts).float()
 
 
 def _batches(pixels: Bytes | Iterable[Bytes], batch_size: int) -> Iterator[Bytes]:
@@ -89,4 +94,4 @@ def _batches(pixels: Bytes | Iterable[Bytes], batch_size: int) -> Iterator[Bytes
 
 def _to_device(pixels: Bytes, device: torch.device) -> Tensor:
     # np.array copies out of a read-only map into memory torch may own.
-    return torch.from_numpy(np.array(pixels)).to(device)
+    return send(torch.from_numpy(np.array(pixels)), device)

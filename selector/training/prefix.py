@@ -7,6 +7,7 @@ epoch, its outputs are computed once and stored; elsewhere they are computed for
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,7 +59,9 @@ class ComputedPrefix:
 
     def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
         """`features` of batch after batch."""
-        yield from map(self.features, batches)
+        with closing(self.images.stream(batches)) as stream:
+            for images in stream:
+                yield run_prefix(self.network, augment.view(images, self.view), self.precision)
 
 
 class AugmentedPrefix:
@@ -72,18 +75,22 @@ class AugmentedPrefix:
 
     def features(self, indices: Tensor) -> Tensor:
         """The prefix's output for one view of each image; the order of calls matters."""
+        return self._augmented(indices, self._computed.images.batch(indices))
+
+    def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
+        """`features` of batch after batch."""
+        with closing(self._computed.images.stream(batches)) as stream:
+            yield from map(self._augmented, batches, stream)
+
+    def _augmented(self, indices: Tensor, images: Tensor) -> Tensor:
         views = augment.apply(
             self._name,
-            self._computed.images.batch(indices),
+            images,
             generator=self._generator,
             epoch=self._epoch,
             indices=indices,
         )
         return run_prefix(self._computed.network, views, self._computed.precision)
-
-    def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
-        """`features` of batch after batch."""
-        yield from map(self.features, batches)
 
 
 def run_prefix(network: Network, images: Tensor, precision_: Precision) -> Tensor:
@@ -101,14 +108,16 @@ def hold(computed: ComputedPrefix, *, limit_bytes: int) -> StoredPrefix | None:
     """
     rows: Tensor | None = None
     layout: Layout | None = None
-    for indices in sequential_batches(len(computed.images), FILL_BATCH):
-        features = computed.features(indices)
-        if rows is None or layout is None:
-            layout = Layout.of(features)
-            rows = _room_for(features, layout, len(computed.images), limit_bytes=limit_bytes)
-            if rows is None:
-                return None
-        rows[indices[0] : indices[-1] + 1] = layout.flatten(features)
+    done = 0
+    with closing(computed.stream(sequential_batches(len(computed.images), FILL_BATCH))) as stream:
+        for features in stream:
+            if rows is None or layout is None:
+                layout = Layout.of(features)
+                rows = _room_for(features, layout, len(computed.images), limit_bytes=limit_bytes)
+                if rows is None:
+                    return None
+            rows[done : done + len(features)] = layout.flatten(features)
+            done += len(features)
     if rows is None or layout is None:
         return None
     return StoredPrefix((MemoryRows(rows),), layout, computed.device)

@@ -8,8 +8,9 @@ import torch
 def prepare_process(threads: int | None = None) -> None:
     """Set torch up for training in this process; `threads` None keeps torch's own number.
 
-    Give each of several workers its share of the cores: threads that wait for each other on a
-    busy core spin, and cost tenfold.
+    Call it before any parallel work: threads of torch's pool take over how denormals are treated
+    when they start, and keep it. Give each of several workers its share of the cores: threads that
+    wait for each other on a busy core spin, and cost tenfold.
     """
     if threads is not None:
         torch.set_num_threads(threads)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import torch
 from torch import Tensor
+
+from selector.training.transfer import deliver, send
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class MemoryRows:
 
     def take(self, indices: Tensor) -> Tensor:
         """The rows of some samples."""
-        return self.rows.index_select(0, indices.to(self.rows.device))
+        return self.rows.index_select(0, send(indices, self.rows.device))
 
 
 @dataclass(frozen=True)
@@ -104,24 +106,13 @@ class StoredPrefix:
 
     def features(self, indices: Tensor) -> Tensor:
         """The stored output of the samples, in the memory order in which it was computed."""
-        return self._deliver(self._gather(indices))
+        return self.layout.restore(send(self._gather(indices), self.device))
 
     def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
-        """`features` of batch after batch; the next is read ahead where that helps."""
-        if not any(view.prefetched for view in self.views):
-            yield from map(self.features, batches)
-            return
-        with ThreadPoolExecutor(1) as reader:
-            ahead: Future[Tensor] | None = None
-            for indices in batches:
-                ready, ahead = ahead, reader.submit(self._gather, indices)
-                if ready is not None:
-                    yield self._deliver(ready.result())
-            if ahead is not None:
-                yield self._deliver(ahead.result())
-
-    def _deliver(self, rows: Tensor) -> Tensor:
-        return self.layout.restore(rows.to(self.device, non_blocking=True))
+        """`features` of batch after batch; read ahead where that helps."""
+        ahead = any(view.prefetched for view in self.views)
+        with closing(deliver(self._gather, batches, device=self.device, ahead=ahead)) as rows:
+            yield from map(self.layout.restore, rows)
 
     def _gather(self, indices: Tensor) -> Tensor:
         if self.view_of is None:
@@ -130,11 +121,11 @@ class StoredPrefix:
         places = [torch.nonzero(chosen == number).flatten() for number in range(len(self.views))]
         parts = [view.take(indices[place]) for view, place in zip(self.views, places, strict=True)]
         if len({part.device for part in parts}) > 1:
-            parts = [part.to(self.device) for part in parts]
+            parts = [send(part, self.device) for part in parts]
         # The parts stand one view after the other; sorting their places undoes that.
         back = torch.cat(places).argsort()
         rows = torch.cat(parts)
-        return rows.index_select(0, back.to(rows.device))
+        return rows.index_select(0, send(back, rows.device))
 
 
 def _dense(shape: Sequence[int], strides: Sequence[int]) -> bool:

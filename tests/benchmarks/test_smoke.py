@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 TOY = ["--backbones", "toy:cnn", "--size", "16", "--repeats", "2"]
@@ -17,6 +18,11 @@ BENCHMARKS = {
     "study": [*TOY, "--images", "64", "--epochs", "1", "--trials", "6", "--bound", "1"],
     "probes": [*TOY, "--images", "64", "--epochs", "1", "--trials", "2"],
     "cached": [*TOY, "--images", "40", "--epochs", "1", "--trials", "6"],
+    "device": [
+        *["--device", "cpu", "--rows", "input", "tuned", "concurrent", "--repeats", "2"],
+        *["--small", "toy:cnn", "--size", "16", "--large", "toy:cnn", "--large-size", "16"],
+        *["--steps", "3", "--batch", "8", "--trials", "2", "--epochs", "1"],
+    ],
 }
 
 
@@ -33,3 +39,17 @@ def test_a_benchmark_checks_its_scores_and_ends_with_its_ratio(name):
     assert re.search(r"same (bits|within [\d.]+|in both records): yes", done.stdout)
     last = done.stdout.strip().splitlines()[-1]
     assert re.fullmatch(r"ratio: \d+\.\d\d", last)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_the_benchmark_of_a_gpu_says_in_one_line_that_there_is_none():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.device"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert re.fullmatch(r"No CUDA device .*\n", done.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from selector.search.context import open_prefix_cache
 from selector.settings import load_settings
 from selector.spec import load_study
 from selector.store import Store
+from selector.training import tally
 from selector.training.cache import PrefixCache
 
 STUDY = """
@@ -104,3 +106,35 @@ def test_the_pass_fills_the_depths_of_the_search_space(study, domain, depths):
 def test_without_a_cache_there_is_none_to_open(study):
     spec = load_study(study, overrides=["training.prefix_cache=off"])
     assert open_prefix_cache(spec, load_settings(), lambda event: None) is None
+
+
+def scored(study: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str):
+    """Runs a study; gives each trial's scores by epoch, and how often predictions were fetched."""
+    fetched = []
+    original = tally.to_host
+    monkeypatch.setattr(tally, "to_host", lambda tensor: fetched.append(1) or original(tensor))
+    url = f"sqlite:///{study.parent / 'scored.db'}"
+    run(study, overrides=("training.prefix_cache=off", *overrides), store=url)
+    scores = defaultdict(list)
+    with Store.open(url) as store:
+        for number, epoch in store.epochs("digits"):
+            scores[number].append(epoch.score)
+    return list(scores.values()), len(fetched)
+
+
+def test_predictions_are_fetched_only_for_epochs_that_are_the_best_so_far(study, monkeypatch):
+    trials, fetched = scored(study, monkeypatch, "budget.epochs=4", "search.lr=0.05")
+    best = sum(
+        score > max(scores[:number], default=-1.0)
+        for scores in trials
+        for number, score in enumerate(scores)
+    )
+    assert fetched == best < sum(map(len, trials))
+
+
+def test_a_metric_of_probabilities_fetches_every_epoch(study, monkeypatch):
+    study.write_text(
+        STUDY.replace("{name: f1_macro, goal: maximize}", "{name: log_loss, goal: minimize}")
+    )
+    trials, fetched = scored(study, monkeypatch)
+    assert fetched == sum(map(len, trials)) == 8

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from selector.errors import InputError
-from selector.training import precision, prepare_process, train
+from selector.training import precision, train
 
 from .conftest import CPU, make_network, recipe
 
@@ -41,17 +41,6 @@ def test_training_in_bf16_gives_float32_predictions_near_full_precision(depth, d
     full, half = last("fp32"), last("bf16")
     assert half.log_probabilities.dtype == np.float32
     assert half.validation_loss == pytest.approx(full.validation_loss, abs=0.1)
-
-
-def test_process_uses_the_threads_it_was_given():
-    before = torch.get_num_threads()
-    try:
-        prepare_process(1)
-        assert torch.get_num_threads() == 1
-        prepare_process()
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.gpu

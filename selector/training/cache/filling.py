@@ -16,8 +16,8 @@ from torch import Tensor
 from selector.training import precision
 from selector.training.batches import sequential_batches
 from selector.training.cache.entries import EntryWriter, storable
-from selector.training.cache.mapped import place_rows
 from selector.training.cache.quota import changing_room, make_room
+from selector.training.mapped import place_rows
 from selector.training.prefix import FILL_BATCH, ComputedPrefix
 from selector.training.rows import Layout
 

@@ -12,8 +12,8 @@ from selector.records import SplitImages
 from selector.training.cache.entries import ROWS, Entry, open_entry
 from selector.training.cache.filling import CutCost, Terms, fill, loading_pays
 from selector.training.cache.key import Keys, pass_name
-from selector.training.cache.mapped import place_rows
 from selector.training.cache.quota import WAIT_SECONDS, mark_used, pass_folder, pass_lock
+from selector.training.mapped import place_rows
 from selector.training.prefix import ComputedPrefix
 from selector.training.rows import StoredPrefix
 

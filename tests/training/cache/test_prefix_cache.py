@@ -18,8 +18,8 @@ import torch
 
 from selector.training.cache import CutCost, loading_pays
 from selector.training.cache.entries import ROWS
-from selector.training.cache.mapped import MappedRows
 from selector.training.cache.quota import SPARE_BYTES
+from selector.training.mapped import MappedRows
 from selector.training.prefix import ComputedPrefix, hold
 
 from .conftest import (

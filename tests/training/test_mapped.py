@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from selector.training.cache.mapped import MappedRows, place_rows
+from selector.training.mapped import MappedRows, place_rows
 
 GPU = torch.device("cuda")
 

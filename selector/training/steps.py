@@ -1,0 +1,121 @@
+"""The steps of one epoch: forward, backward, update. Nothing in them waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from selector.records import Ints, Recipe
+from selector.tasks.base import Task
+from selector.training import optim, precision
+from selector.training.batches import epoch_order, training_batches
+from selector.training.network import Network
+from selector.training.prefix import PrefixSource
+from selector.training.seeds import seeded_layers
+from selector.training.transfer import send
+
+
+@dataclass
+class Steps:
+    """What all epochs of one trial share; `lr` is the head's rate in the latest step."""
+
+    network: Network
+    recipe: Recipe
+    task: Task
+    device: torch.device
+    labels: Tensor  # (train samples,) on the CPU
+    class_weights: Tensor | None  # (classes,) on the device
+    optimizer: Optimizer
+    scaler: torch.amp.GradScaler
+    lr: float = 0.0
+
+    @classmethod
+    def prepare(
+        cls,
+        network: Network,
+        labels: Ints,
+        recipe: Recipe,
+        *,
+        n_classes: int,
+        device: torch.device,
+        task: Task,
+    ) -> Self:
+        """A trial before its first step; `labels` are those of the training samples."""
+        weights = None
+        if recipe.class_weights == "balanced":
+            weights = optim.balanced_class_weights(labels, n_classes).to(device)
+        return cls(
+            network=network,
+            recipe=recipe,
+            task=task,
+            device=device,
+            labels=torch.tensor(labels, dtype=torch.int64),
+            class_weights=weights,
+            optimizer=optim.build_optimizer(network, recipe, device=device),
+            scaler=precision.grad_scaler(recipe.precision, device),
+        )
+
+    def epoch(self, source: PrefixSource, epoch: int) -> Tensor:
+        """One pass over the training samples; the sum of their losses, a scalar on the device.
+
+        The sum is not finite where one of the losses was not.
+        """
+        recipe, n = self.recipe, len(self.labels)
+        batches = training_batches(epoch_order(n, seed=recipe.seed, epoch=epoch), recipe.batch_size)
+        # All targets of the epoch in one copy.
+        ordered = send(self.labels[torch.cat(list(batches))], self.device)
+        targets = torch.split(ordered, [len(indices) for indices in batches])
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.network.train()
+        # The stream may read ahead in a thread, which ends with it.
+        with (
+            seeded_layers(recipe.seed, self.device, epoch=epoch),
+            closing(source.stream(batches)) as stream,
+        ):
+            first = (epoch - 1) * len(batches)
+            for step, (inputs, wanted) in enumerate(zip(stream, targets, strict=True), start=first):
+                self._set_learning_rate(step, len(batches))
+                total += self._step(inputs, wanted).detach() * len(wanted)
+        return total
+
+    def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """One update of the weights; the loss before it."""
+        recipe, scaler = self.recipe, self.scaler
+        with precision.autocast(recipe.precision, self.device):
+            logits = self.network.suffix(inputs)
+        loss = self.task.loss(
+            logits.float(),
+            targets,
+            label_smoothing=recipe.label_smoothing,
+            class_weights=self.class_weights,
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(scaler.scale(loss))
+        if recipe.clip_norm > 0:
+            scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(_trained(self.optimizer), recipe.clip_norm)
+        # Only fp16 has a scaler that does anything.
+        scaler.step(self.optimizer)
+        scaler.update()
+        return loss
+
+    def _set_learning_rate(self, step: int, steps_an_epoch: int) -> None:
+        recipe = self.recipe
+        factor = optim.schedule_factor(
+            step,
+            recipe.epochs * steps_an_epoch,
+            warmup_steps=round(recipe.warmup_epochs * steps_an_epoch),
+            schedule=recipe.schedule,
+        )
+        optim.set_learning_rates(self.optimizer, factor)
+        self.lr = recipe.lr * factor
+
+
+def _trained(optimizer: Optimizer) -> Sequence[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
