@@ -61,7 +61,7 @@ def train(
         yield EpochResult(
             epoch=epoch,
             train_loss=train_loss,
-            validation_loss=_mean_loss(predictions, data.validation.labels),
+            validation_loss=mean_loss(predictions, data.validation.labels),
             lr=work.lr,
             seconds=time.perf_counter() - started,
             log_probabilities=predictions,
@@ -170,11 +170,11 @@ def _validate(work: _Work, sources: Sources, epoch: int) -> Floats:
     )
     # The last update may have broken the weights after the last finite loss.
     if not np.isfinite(predictions).all():
-        raise _non_finite("validation predictions are", work, epoch)
+        raise non_finite("validation predictions are", work.recipe, epoch)
     return predictions
 
 
-def _mean_loss(log_probabilities: Floats, labels: Ints) -> float:
+def mean_loss(log_probabilities: Floats, labels: Ints) -> float:
     """Mean negative log likelihood, without smoothing or class weights."""
     picked = log_probabilities[np.arange(len(labels)), labels]
     return float(-picked.astype(np.float64).mean())
@@ -189,11 +189,11 @@ def _trained(optimizer: Optimizer) -> Sequence[Tensor]:
 
 def _require_finite(work: _Work, total_loss: float, epoch: int) -> None:
     if not math.isfinite(total_loss):
-        raise _non_finite("training loss is", work, epoch)
+        raise non_finite("training loss is", work.recipe, epoch)
 
 
-def _non_finite(what: str, work: _Work, epoch: int) -> TrialFailedError:
-    recipe = work.recipe
+def non_finite(what: str, recipe: Recipe, epoch: int) -> TrialFailedError:
+    """The failure of a trial that computes with infinities or NaN; `what` ends in a verb."""
     return TrialFailedError(
         "non_finite",
         f"{recipe.backbone}: {what} not finite in epoch {epoch} at lr {recipe.lr:g} "
