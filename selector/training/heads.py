@@ -230,6 +230,8 @@ class _Pass:
         first = heads[0]
         self._weight_grads = first.weight.new_empty((len(heads), *first.weight.shape))
         self._bias_grads = first.bias.new_empty((len(heads), *first.bias.shape))
+        # A head's own part of the gradients; cutting them out at every step takes its time.
+        self._grads = list(zip(self._weight_grads, self._bias_grads, strict=True))
         recipes = [head.recipe for head in heads]
         self._precision = recipes[0].precision
         self._smoothing = torch.tensor(
@@ -251,16 +253,13 @@ class _Pass:
             class_weights=self._class_weights,
         )
         # Backwards through the linear layers, in the number format of the way forwards.
-        inputs = inputs.to(logits.dtype)
-        rows = zip(gradients.to(logits.dtype), self._weight_grads, self._bias_grads, strict=True)
-        for gradient, weight_grad, bias_grad in rows:
-            weight_grad.copy_(gradient.t() @ inputs)
-            bias_grad.copy_(gradient.sum(0))
+        inputs, gradients = inputs.to(logits.dtype), gradients.to(logits.dtype)
+        for gradient, grads in zip(gradients, self._grads, strict=True):
+            _backward(gradient, inputs, *grads)
         if self._clips:
             clip(self._weight_grads, self._bias_grads, self._clip_norms)
-        grads = zip(self._weight_grads, self._bias_grads, strict=True)
-        for head, own, lr in zip(self._heads, grads, rates, strict=True):
-            head.update(*own, lr=lr, steps=steps)
+        for head, grads, lr in zip(self._heads, self._grads, rates, strict=True):
+            head.update(*grads, lr=lr, steps=steps)
         return losses
 
 
@@ -268,3 +267,13 @@ def _logits(heads: Sequence[Head], inputs: Tensor) -> Tensor:
     """Logits (heads, batch, classes) of features (batch, feature_dim)."""
     # One product for all heads would be faster still, and round each head by its neighbours.
     return torch.stack([F.linear(inputs, head.weight, head.bias) for head in heads])
+
+
+def _backward(gradient: Tensor, inputs: Tensor, weight_grad: Tensor, bias_grad: Tensor) -> None:
+    """Gradients of one linear layer from that of its logits, as autograd computes them."""
+    if gradient.dtype == weight_grad.dtype:
+        torch.mm(gradient.t(), inputs, out=weight_grad)
+        torch.sum(gradient, 0, out=bias_grad)
+    else:
+        weight_grad.copy_(gradient.t() @ inputs)
+        bias_grad.copy_(gradient.sum(0))
