@@ -29,6 +29,7 @@ from selector.training.head_updates import Head, clip
 from selector.training.loop import mean_loss, non_finite
 from selector.training.network import Network
 from selector.training.prefix import FILL_BATCH, HOLD_BYTES
+from selector.training.rows import StoredPrefix
 from selector.training.sources import open_sources
 
 
@@ -128,8 +129,8 @@ class HeadStack:
     @property
     def bytes(self) -> int:
         """The memory that frozen outputs take."""
-        stored = (self._sources.stored, self._sources.validation)
-        return sum(getattr(source, "bytes", 0) for source in stored)
+        sources = (self._sources.stored, self._sources.validation)
+        return sum(source.bytes for source in sources if isinstance(source, StoredPrefix))
 
     def drop(self, recipe: Recipe) -> None:
         """Train a head no further; nothing happens where it is not trained any more."""

@@ -143,6 +143,14 @@ def test_planned_trials_of_the_user_are_trained_together(study):
     assert fused.groups == [3]
 
 
+def test_trials_that_the_sampler_completes_are_not_guessed(study):
+    text = STUDY.replace("  batch_size: 16", "  batch_size: 16\n  label_smoothing: [0.0, 0.1]")
+    study.write_text(text + "start_from: [{lr: 0.001}, {lr: 0.01}]\n")
+    alone, fused = both(study, "budget.trials=2")
+    assert alone.trials() == fused.trials()
+    assert fused.groups == []
+
+
 def test_an_interrupted_study_goes_on_to_the_same_trials(study):
     whole = Ran(study, "whole")("sampler=random")
     stopped = Ran(study, "stopped", stop_in_trial=2)
