@@ -29,7 +29,7 @@ from selector.training.memory import is_out_of_memory
 HEADS = 32  # at most in one group
 LOOK_AHEAD = 128  # trials, probes or not
 GROUP_BYTES = 256 * 2**20  # of results that wait in one group
-KEPT_BYTES = 2**30  # of results and frozen outputs in all groups
+KEPT_BYTES = 2**30  # of results, frozen outputs and backbones in all groups
 
 
 def working_ahead(claims: Claims, context: StudyContext) -> StudyContext:
@@ -52,6 +52,7 @@ class Ahead:
         self._foreseen = foreseen
         self._context = context
         self._groups: list[_Group] = []  # the one used last stands last
+        self._has_room = True
 
     def __call__(
         self, network: Network, data: TrainingData, recipe: Recipe
@@ -67,8 +68,9 @@ class Ahead:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            # A trial must not fail for its company.
+            # A trial must not fail for its company, nor the next one meet the same.
             self._groups.clear()
+            self._has_room = False
             network.load_trained_state(untrained)
         if done == recipe.epochs:
             return
@@ -107,8 +109,9 @@ class Ahead:
     ) -> _Group | None:
         """A new group with the recipe in it; None where it would be the only one."""
         context = self._context
-        most = min(HEADS, GROUP_BYTES // _bytes_of(network, data, recipe))
-        recipes = self._fitting(recipe, most)
+        bytes_of_head = _bytes_of(network, data, recipe)
+        most = min(HEADS, GROUP_BYTES // bytes_of_head) if self._has_room else 1
+        recipes = self._fitting(recipe, most) if most > 1 else [recipe]
         if len(recipes) < 2:
             return None
         group = _Group(
@@ -120,7 +123,7 @@ class Ahead:
                 task=task,
                 prefix_cache=context.prefix_cache,
             ),
-            bytes_of_head=_bytes_of(network, data, recipe),
+            bytes_of_head=bytes_of_head,
         )
         self._groups.append(group)
         while len(self._groups) > 1 and sum(each.bytes for each in self._groups) > KEPT_BYTES:
@@ -159,7 +162,7 @@ class _Group:
 
     @property
     def bytes(self) -> int:
-        """What results and frozen outputs take in the end."""
+        """What results, frozen outputs and the backbone take in the end."""
         return len(self._waiting) * self._bytes_of_head + (self._stack.bytes if self._stack else 0)
 
     def next_of(self, recipe: Recipe) -> HeadEpoch | None:

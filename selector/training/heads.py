@@ -128,9 +128,10 @@ class HeadStack:
 
     @property
     def bytes(self) -> int:
-        """The memory that frozen outputs take."""
+        """The memory that frozen outputs take, and the backbone, which may be needed again."""
         sources = (self._sources.stored, self._sources.validation)
-        return sum(source.bytes for source in sources if isinstance(source, StoredPrefix))
+        stored = sum(source.bytes for source in sources if isinstance(source, StoredPrefix))
+        return stored + sum(p.nbytes for p in self._sources.computed.network.parameters())
 
     def drop(self, recipe: Recipe) -> None:
         """Train a head no further; nothing happens where it is not trained any more."""
