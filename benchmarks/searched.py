@@ -17,6 +17,7 @@ from selector.preflight import prepare
 from selector.records import Recipe, RunStart
 from selector.registration import register
 from selector.search import pruners, storage
+from selector.search.ahead import working_ahead
 from selector.search.claims import Claim, Claims
 from selector.search.context import StudyContext, open_prefix_cache
 from selector.search.objective import run_trial
@@ -60,7 +61,7 @@ class Searched:
             observe=_ignore,
             prefix_cache=open_prefix_cache(spec, settings, _ignore),
         )
-        return cls(claims, context, trials)
+        return cls(claims, working_ahead(claims, context), trials)
 
     def run_trial(self) -> float:
         """Train the next trial; its best validation macro-F1."""

@@ -12,7 +12,14 @@ from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, LogUniform
 from selector.spec.parameters import PARAMETERS
 
 # What may change between two runs of one study: none of it changes what a score means.
-EDITABLE = ("budget", "description", "device", "funnel", "training.prefix_cache")
+EDITABLE = (
+    "budget",
+    "description",
+    "device",
+    "funnel",
+    "training.fused_heads",
+    "training.prefix_cache",
+)
 # What scores are scores of: with another of these, old and new ones have nothing in common.
 MEANING = ("metric", "task")
 _SPACE = ("search", "backbones")  # compared by what they can draw, not by how they are written

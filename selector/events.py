@@ -90,6 +90,14 @@ class PrefixUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeadsFused:
+    """A linear probe is trained together with those of trials to come; `heads` counts them all."""
+
+    backbone: str
+    heads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochEnded:
     """One epoch of a running trial."""
 
@@ -133,6 +141,7 @@ Event = (
     | FunnelEnded
     | TrialStarted
     | PrefixUsed
+    | HeadsFused
     | EpochEnded
     | TrialEnded
     | RunEnded

@@ -26,9 +26,8 @@ def stop_reason(
     `forgiven`, those of earlier runs, do not count: their cause may be mended by now.
     """
     done = [t for t in trials if t.state in FINISHED]
-    taken = len(done) + sum(t.state == "running" for t in trials)
     allowed = budget.trials if limit is None else min(budget.trials, limit)
-    if taken >= allowed:
+    if trials_left(budget, trials, limit=limit) == 0:
         return f"{allowed} trials" if allowed == budget.trials else f"all {allowed} grid cells"
     if budget.time is not None and seconds >= budget.time:
         return "time"
@@ -41,6 +40,13 @@ def stop_reason(
     if budget.patience is not None and _stale(done, goal=goal) >= budget.patience:
         return f"{budget.patience} trials without a better score"
     return None
+
+
+def trials_left(budget: BudgetSpec, trials: Sequence[TrialOutcome], *, limit: int | None) -> int:
+    """How many trials may still start, by their number alone."""
+    taken = sum(t.state in FINISHED or t.state == "running" for t in trials)
+    allowed = budget.trials if limit is None else min(budget.trials, limit)
+    return max(0, allowed - taken)
 
 
 def epochs_left(budget: BudgetSpec, trials: Sequence[TrialOutcome]) -> int:

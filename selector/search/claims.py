@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import optuna
@@ -20,7 +21,7 @@ import psutil
 from optuna.trial import FrozenTrial, TrialState
 
 from selector.records import Origin, Scalar, TrialEnd, TrialOutcome, TrialStart
-from selector.search import budget, samplers, space, startup
+from selector.search import budget, foresight, samplers, space, startup
 from selector.search.storage import reachable
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
@@ -108,6 +109,14 @@ class Claims:
             if reason is None:
                 return self._claim(rows)
             return reason + self._running_elsewhere()
+
+    def foreseen(self, most: int) -> Sequence[Mapping[str, Scalar]]:
+        """Parameters of at most `most` trials that are certain to be next if the budget lasts."""
+        with reachable(self._store):
+            rows = self._store.outcomes(self._spec.name)
+            limit = self._sampler.limit(self._spec, self._spec.sampler.options)
+            left = budget.trials_left(self._spec.budget, rows, limit=limit)
+            return list(islice(foresight.foreseen(self._study, self._spec), min(most, left)))
 
     def end(self, claim: Claim, end: TrialEnd) -> None:
         """Record the end of a trial: our row first, in one transaction, then Optuna's."""

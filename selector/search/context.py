@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,16 @@ import torch
 
 from selector import metrics
 from selector.events import Observer
-from selector.records import EpochResult, Floats, Ints, Preprocessing, TrainingData
+from selector.records import EpochResult, Floats, Ints, Preprocessing, Recipe, TrainingData
 from selector.settings import Settings
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, values_of
 from selector.store import Store
 from selector.tasks import Task
+from selector.training import Network, train
 from selector.training.cache import PrefixCache
+
+TrainEpochs = Callable[[Network, TrainingData, Recipe], Generator[EpochResult, None, None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,8 @@ class StudyContext:
 
     `decode` gives the train and validation images for one preprocessing; the test split cannot be
     reached through it. `base` is the folder that relative weight files are read from. Without a
-    `prefix_cache` every trial computes its frozen stages' outputs for itself.
+    `prefix_cache` every trial computes its frozen stages' outputs for itself. `epochs` says where a
+    trial's epochs come from; without it, every trial is trained alone.
     """
 
     spec: StudySpec
@@ -38,6 +42,20 @@ class StudyContext:
     decode: Callable[[Preprocessing], TrainingData]
     observe: Observer
     prefix_cache: PrefixCache | None = None
+    epochs: TrainEpochs | None = None
+
+    def alone(
+        self, network: Network, data: TrainingData, recipe: Recipe
+    ) -> Generator[EpochResult, None, None]:
+        """The epochs of training one network and no other."""
+        return train(
+            network,
+            data,
+            recipe,
+            device=self.device,
+            task=self.task,
+            prefix_cache=self.prefix_cache,
+        )
 
     def score_of(self, result: EpochResult, data: TrainingData) -> float:
         """The study's metric after an epoch; its predictions are fetched only if it needs them."""

@@ -27,7 +27,7 @@ from selector.search.claims import Claim
 from selector.search.context import StudyContext
 from selector.search.recipe import recipe_of, weights_of
 from selector.search.storage import reachable
-from selector.training import Network, train
+from selector.training import Network
 from selector.training.memory import out_of_memory_fails_the_trial
 
 
@@ -136,14 +136,7 @@ def _train(
     deadline: float | None,
 ) -> bool:
     """Train to the last epoch, the deadline or the pruner's stop; True when pruned."""
-    epochs = train(
-        network,
-        data,
-        recipe,
-        device=context.device,
-        task=context.task,
-        prefix_cache=context.prefix_cache,
-    )
+    epochs = (context.epochs or context.alone)(network, data, recipe)
     # A generator left early is closed here, or its tensors would outlive the pruned trial.
     with closing(epochs):
         for result in epochs:

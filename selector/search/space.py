@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import BaseTrial
 
 from selector.records import Scalar
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, LogUniform, Uniform
 
 
-def suggest(trial: optuna.Trial, spec: StudySpec) -> dict[str, Scalar]:
+def suggest(trial: BaseTrial, spec: StudySpec) -> dict[str, Scalar]:
     """All parameters of one trial, those the study file fixes included."""
     backbone = _draw(trial, "backbone", spec.search.backbone)
     params: dict[str, Scalar] = {"backbone": backbone}
@@ -82,7 +82,7 @@ def distribution(domain: AnyDomain) -> BaseDistribution:
             raise ValueError("a fixed value is not searched")
 
 
-def _draw(trial: optuna.Trial, name: str, domain: AnyDomain) -> Scalar:
+def _draw(trial: BaseTrial, name: str, domain: AnyDomain) -> Scalar:
     match domain:
         case Fixed(value):
             return value

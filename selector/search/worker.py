@@ -8,6 +8,7 @@ from contextlib import suppress
 from selector.errors import SelectorError
 from selector.events import TrialEnded, TrialStarted
 from selector.records import TrialEnd
+from selector.search.ahead import working_ahead
 from selector.search.claims import Claim, Claims
 from selector.search.context import StudyContext
 from selector.search.objective import run_trial
@@ -20,6 +21,7 @@ def work(claims: Claims, context: StudyContext) -> str:
     Whatever stops the worker from outside (Ctrl-C, SIGTERM, a store that is gone) leaves its trial
     to be handed out again with the same number and parameters.
     """
+    context = working_ahead(claims, context)
     while True:
         claim = claims.take()
         if isinstance(claim, str):

@@ -141,6 +141,7 @@ class TrainingSpec(Section):
     clip_norm: Annotated[float, Field(ge=0)] = 1.0  # 0 switches clipping off
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     prefix_cache: Literal["auto", "off"] = "auto"
+    fused_heads: Literal["auto", "off"] = "auto"
 
 
 class MemberSpec(Section):

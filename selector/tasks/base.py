@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -33,4 +33,25 @@ class Task(Protocol):
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """Log probabilities (batch, classes) in float32, whatever precision the logits have."""
+        ...
+
+
+@runtime_checkable
+class StackedTask(Task, Protocol):
+    """A task whose linear heads can be trained side by side, on the same batches."""
+
+    def stacked_loss(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        label_smoothing: Tensor,
+        class_weights: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """What `loss` gives for every head, and its gradient with respect to the logits.
+
+        `logits` are (heads, batch, classes) in float32, `targets` (batch,), `label_smoothing`
+        (heads,) in float64. Gives losses (heads,) and gradients (heads, batch, classes). Gradients
+        have the bits that `loss` gives a head alone on the CPU; losses agree to rounding.
+        """
         ...

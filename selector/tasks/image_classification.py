@@ -40,6 +40,34 @@ class ImageClassification:
             logits.float(), targets, weight=class_weights, label_smoothing=label_smoothing
         )
 
+    def stacked_loss(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        label_smoothing: Tensor,
+        class_weights: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy of each head (heads,), and its gradient (heads, batch, classes)."""
+        classes = logits.shape[2]
+        with torch.enable_grad():
+            leaf = logits.detach().requires_grad_()
+            log_p = F.log_softmax(leaf, dim=2)
+        weights = logits.new_ones(classes) if class_weights is None else class_weights
+        of_sample = weights[targets]
+        hard, soft = (1 - label_smoothing).float(), (label_smoothing / classes).float()
+        # The same divisions as in `F.cross_entropy`, which sums the weights in two ways.
+        if class_weights is None:
+            hard, soft = hard / len(targets), soft / len(targets)
+        else:
+            ones = -logits.new_ones(len(targets), classes)
+            hard = hard / F.nll_loss(ones, targets, weights, reduction="sum")
+            soft = soft / of_sample.sum()
+        one_hot = torch.zeros_like(logits[0]).scatter_(1, targets[:, None], of_sample[:, None])
+        by_log_p = -(one_hot * hard[:, None, None]) - weights * soft[:, None, None]
+        (gradients,) = torch.autograd.grad(log_p, leaf, by_log_p)
+        return (log_p.detach() * by_log_p).sum((1, 2)), gradients
+
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """Log softmax (batch, classes) in float32."""
         return F.log_softmax(logits.float(), dim=1)

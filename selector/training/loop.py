@@ -90,13 +90,14 @@ def _predictions(steps: Steps, sources: Sources) -> Tensor:
 
 def _require_finite(found: Tally, recipe: Recipe, epoch: int) -> None:
     if not math.isfinite(found.train_loss):
-        raise _non_finite("training loss is", recipe, epoch)
+        raise non_finite("training loss is", recipe, epoch)
     # The last update may have broken the weights after the last finite loss.
     if not found.finite:
-        raise _non_finite("validation predictions are", recipe, epoch)
+        raise non_finite("validation predictions are", recipe, epoch)
 
 
-def _non_finite(what: str, recipe: Recipe, epoch: int) -> TrialFailedError:
+def non_finite(what: str, recipe: Recipe, epoch: int) -> TrialFailedError:
+    """The failure of a trial that computes with infinities or NaN; `what` ends in a verb."""
     return TrialFailedError(
         "non_finite",
         f"{recipe.backbone}: {what} not finite in epoch {epoch} at lr {recipe.lr:g} "

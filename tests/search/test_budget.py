@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from selector.records import TrialOutcome, TrialState
-from selector.search.budget import covered_seconds, epochs_left, stop_reason
+from selector.search.budget import covered_seconds, epochs_left, stop_reason, trials_left
 from selector.spec.schema import BudgetSpec
 
 
@@ -95,3 +95,10 @@ def test_the_last_trial_gets_only_the_epochs_that_are_left() -> None:
     budget = BudgetSpec(epochs=10, total_epochs=15)
     assert epochs_left(budget, [row(0, "complete", epochs=9)]) == 6
     assert epochs_left(BudgetSpec(epochs=10), [row(0, "complete", epochs=9)]) == 10
+
+
+def test_trials_left_count_down_to_the_budget_or_the_end_of_the_grid() -> None:
+    rows = [row(0, "complete"), row(1, "failed"), row(2, "running"), row(3, "waiting")]
+    assert trials_left(BudgetSpec(trials=10), rows, limit=None) == 7
+    assert trials_left(BudgetSpec(trials=10), rows, limit=4) == 1
+    assert trials_left(BudgetSpec(trials=2), rows, limit=None) == 0

@@ -68,3 +68,24 @@ def test_loss_without_extras_is_the_mean_negative_log_probability(task):
     got = task.loss(logits, targets, label_smoothing=0.0, class_weights=None)
     wanted = -task.log_probabilities(logits)[torch.arange(6), targets].mean()
     assert torch.allclose(got, wanted)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_stacked_loss_is_the_loss_of_every_head_and_its_gradient_to_the_bit(task, weighted):
+    random = torch.Generator().manual_seed(0)
+    smoothing = (0.0, 0.1, 0.37)
+    logits = 5 * torch.randn(len(smoothing), 13, 7, generator=random)
+    targets = torch.randint(0, 7, (13,), generator=random)
+    weights = torch.rand(7, generator=random) if weighted else None
+    losses, gradients = task.stacked_loss(
+        logits,
+        targets,
+        label_smoothing=torch.tensor(smoothing, dtype=torch.float64),
+        class_weights=weights,
+    )
+    for own, share, loss, gradient in zip(logits, smoothing, losses, gradients, strict=True):
+        leaf = own.clone().requires_grad_()
+        alone = task.loss(leaf, targets, label_smoothing=share, class_weights=weights)
+        alone.backward()
+        assert torch.equal(leaf.grad, gradient)
+        assert float(loss) == pytest.approx(float(alone.detach()), rel=1e-6)

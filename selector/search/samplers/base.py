@@ -15,10 +15,12 @@ class Sampler(Protocol):
     """One way of proposing parameters.
 
     `plans_startup` says whether known-good recipes and quasi-random draws should come first;
-    `limit` is the number of different trials it can propose, or None when there is no end.
+    `blind` whether no score changes what it proposes; `limit` is the number of different trials it
+    can propose, or None when there is no end.
     """
 
     plans_startup: bool
+    blind: bool
 
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
         """Raise InputError or UnavailableError when this study cannot be sampled this way."""

@@ -30,6 +30,7 @@ class CmaEs:
     """Evolves a normal distribution over the numeric parameters."""
 
     plans_startup = True
+    blind = False
 
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
         """Raise when the package is missing or fewer than two parameters are numeric."""

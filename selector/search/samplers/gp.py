@@ -24,6 +24,7 @@ class Gp:
     """Models the score as a smooth function of the parameters."""
 
     plans_startup = True
+    blind = False
 
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
         """Raise InputError for a wrong option or parameters of one backbone."""

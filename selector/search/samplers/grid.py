@@ -31,6 +31,7 @@ class Grid:
     """Visits the whole grid in a seeded order."""
 
     plans_startup = False
+    blind = True
 
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
         """Raise InputError where the space is no grid; all reasons in one message."""

@@ -22,6 +22,7 @@ class Qmc:
     """Covers the space evenly, whatever the scores."""
 
     plans_startup = False
+    blind = True
 
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
         """Raise InputError for a wrong option."""

@@ -16,6 +16,7 @@ class Random:
     """Draws every parameter on its own."""
 
     plans_startup = False
+    blind = True
 
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
         """Raise InputError for any option: there are none."""

@@ -47,6 +47,7 @@ class Tpe:
     """Samples where good trials are dense and bad ones are not, all parameters jointly."""
 
     plans_startup = True
+    blind = False
 
     def check(self, spec: StudySpec, options: Mapping[str, Any]) -> None:
         """Raise InputError for a wrong option."""
