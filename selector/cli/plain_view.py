@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from selector.cli import wording
 from selector.cli.output import note
-from selector.events import DataProgress, Event, FunnelEnded, RunEnded, RunReady, TrialEnded
+from selector.events import (
+    DataProgress,
+    Event,
+    FunnelEnded,
+    RunEnded,
+    RunReady,
+    TrialEnded,
+    WorkerNote,
+)
 from selector.reporting import figures
 
 
@@ -33,6 +41,8 @@ class PlainView:
                     note(line)
             case TrialEnded():
                 note(wording.trial_line(event, names=self._names) + wording.best_part(event))
+            case WorkerNote():
+                note(wording.worker_line(event))
             case RunEnded(reason=reason, seconds=seconds):
                 note(f"ended   {reason}, after {figures.duration(seconds)}")
             case _:

@@ -21,7 +21,7 @@ def work(claims: Claims, context: StudyContext) -> str:
     to be handed out again with the same number and parameters.
     """
     while True:
-        claim = claims.take()
+        claim = claims.take_or_wait()
         if isinstance(claim, str):
             return claim
         try:

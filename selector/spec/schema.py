@@ -25,7 +25,7 @@ from selector.spec import conditions
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, LogUniform, values_of
 from selector.spec.durations import Duration
 from selector.spec.mistakes import Mistake, refuse
-from selector.spec.parameters import PARAMETERS, STAGES
+from selector.spec.parameters import PARAMETERS, STAGES, show
 from selector.spec.space import Domain, Space
 
 Text = Annotated[str, Field(min_length=1)]
@@ -34,6 +34,7 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,199}$")]
 
+MOST_WORKERS = 256  # on one machine
 
 # With every line below it commented out, such a key has no value and means its defaults.
 MAY_BE_EMPTY = ("backbones", "training", "budget", "start_from")
@@ -190,6 +191,20 @@ StartFrom = Annotated[
 ]
 
 
+def _read_trials_per_device(raw: object) -> object:
+    whole = isinstance(raw, int) and not isinstance(raw, bool)
+    if raw == "auto" or (whole and 1 <= raw <= MOST_WORKERS):  # type: ignore[operator]
+        return raw
+    raise ValueError(f"{show(raw)} is not allowed. Allowed: auto, 1 to {MOST_WORKERS}.")
+
+
+Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
+TrialsPerDevice = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_read_trials_per_device, json_schema_input_type=Workers | Literal["auto"]),
+]
+
+
 class StudySpec(Section):
     """A whole study file."""
 
@@ -208,6 +223,8 @@ class StudySpec(Section):
     start_from: StartFrom = ()
     funnel: Literal["auto", "off"] = "auto"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
+    workers: Workers = 1
+    trials_per_device: TrialsPerDevice = 1
     seed: Seed = 0
 
     @property

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from selector.cli.live_view import LiveView, Seen
+from selector.cli.live_view import LiveView, Running, Seen
 from selector.events import (
     DataProgress,
     EpochEnded,
@@ -116,8 +116,10 @@ def test_the_time_left_is_the_median_trial_times_the_trials_left() -> None:
     seen = Seen(ready=READY, counts=TrialCounts(complete=4), seconds=[10.0, 14.0, 300.0])
 
     assert seen.seconds_left(now=0.0) == 8 * 14.0
-    seen.trial, seen.trial_began = STARTED, 100.0
+    seen.running[3] = Running(STARTED, began=100.0)
     assert seen.seconds_left(now=104.0) == 8 * 14.0 - 4.0
+    seen.running[4] = Running(STARTED, began=102.0)
+    assert seen.seconds_left(now=104.0) == (8 * 14.0 - 4.0 - 2.0) / 2
     assert Seen(ready=READY).seconds_left(now=0.0) is None
 
 
