@@ -113,7 +113,7 @@ def test_workers_that_are_killed_lose_no_trial_and_double_none(study: Path) -> N
 
     assert_ended_exactly(url, 4)
     died = {e.worker: e.text for e in events if isinstance(e, WorkerNote)}
-    assert died == {n: "was killed by SIGKILL; started again." for n in range(2)}
+    assert died == dict.fromkeys(range(2), "was killed by SIGKILL; started again.")
     begun = Counter(event.number for event in events if isinstance(event, TrialStarted))
     assert max(begun.values()) == 2, "no trial was begun a second time"
 

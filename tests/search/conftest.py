@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import socket
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -79,8 +81,8 @@ def begin_run(store: Store, spec: StudySpec) -> int:
             spec=to_plain(spec),
             fingerprint=summary().fingerprint,
             environment={},
-            host="here",
-            pid=1,
+            host=socket.gethostname(),
+            pid=os.getpid(),
         )
     )
 
