@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from selector import executors
 from selector.crew import place, seats_of
 from selector.environment import describe
@@ -123,6 +125,7 @@ def _search(
         if len(seats) == 1:  # in this process, which starts at once and hears Ctrl-C itself
             reason = work(claims, context)
         else:
+            torch.cuda.empty_cache()  # the funnel's; it is the workers who need it now
             worker = partial(work_for, assignment_of(prepared, store, run_id=run_id))
             reason = executors.load("local").run(worker, seats, observe=observe)[-1]
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
