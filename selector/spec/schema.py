@@ -14,6 +14,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -198,10 +199,11 @@ def _read_trials_per_device(raw: object) -> object:
     raise ValueError(f"{show(raw)} is not allowed. Allowed: auto, 1 to {MOST_WORKERS}.")
 
 
-Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
+_WORKERS = {"type": "integer", "minimum": 1, "maximum": MOST_WORKERS}
 TrialsPerDevice = Annotated[
     int | Literal["auto"],
-    PlainValidator(_read_trials_per_device, json_schema_input_type=Workers | Literal["auto"]),
+    PlainValidator(_read_trials_per_device),
+    WithJsonSchema({"anyOf": [_WORKERS, {"type": "string", "enum": ["auto"]}]}),
 ]
 
 
@@ -223,7 +225,7 @@ class StudySpec(Section):
     start_from: StartFrom = ()
     funnel: Literal["auto", "off"] = "auto"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
-    workers: Workers = 1
+    workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1
     seed: Seed = 0
 
