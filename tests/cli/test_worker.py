@@ -115,9 +115,10 @@ def test_a_stopped_run_stops_its_workers_and_hands_their_trials_back(
     limit = time.monotonic() + 300
     # No line says that a trial runs, for plain output has one when it ends.
     while not (place / "selector.db").exists() or "running" not in states_or_none(place):
-        assert time.monotonic() < limit
-        time.sleep(0.2)
-    workers = family.children()
+        assert process.poll() is None and time.monotonic() < limit
+        time.sleep(0.5)
+    workers = [each for each in family.children() if "spawn_main" in " ".join(each.cmdline())]
+    assert len(workers) == 2
 
     process.send_signal(signum)
     _, rest = process.communicate(timeout=120)
