@@ -129,7 +129,8 @@ def test_a_stopped_run_stops_its_workers_and_hands_their_trials_back(
     assert "Traceback" not in rest
     assert "running" not in states(place)
     assert not any(worker.is_running() for worker in workers)
-    assert selector("run", "study.yaml", "-q", *sets, "--set", "workers=1").exit_code == 0
+    quick = ("--set", "workers=1", "--set", "budget.epochs=1")
+    assert selector("run", "study.yaml", "-q", *sets, *quick).exit_code == 0
     assert states(place) == ["complete"] * 8
 
 
