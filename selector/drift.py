@@ -16,6 +16,8 @@ EDITABLE = (
     "budget",
     "description",
     "device",
+    "workers",
+    "trials_per_device",
     "funnel",
     "training.fused_heads",
     "training.prefix_cache",

@@ -43,6 +43,21 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def choose_devices(name: str) -> tuple[torch.device, ...]:
+    """All devices that a study called `name` may use: every CUDA device for `auto` and `cuda`."""
+    first = choose_device(name)
+    if first.type != "cuda" or first.index is not None:
+        return (first,)
+    return tuple(torch.device("cuda", index) for index in range(torch.cuda.device_count()))
+
+
+def cores() -> int:
+    """How many cores this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def device_name(device: torch.device) -> str:
     """The device for people: `cpu, 2 threads` or the GPU's product name."""
     if device.type == "cuda":
@@ -58,6 +73,7 @@ def describe(device: torch.device, *, base: Path) -> Mapping[str, Any]:
         "host": socket.gethostname(),
         "cores": os.cpu_count(),
         "device": device_name(device),
+        "folder": str(base),
         "packages": dict(_versions()),
         "git_commit": _git_commit(base),
     }

@@ -127,6 +127,14 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerNote:
+    """A line that a worker in another process printed, or what became of that worker."""
+
+    worker: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     """No further trial starts, for the given reason."""
 
@@ -144,6 +152,7 @@ Event = (
     | HeadsFused
     | EpochEnded
     | TrialEnded
+    | WorkerNote
     | RunEnded
 )
 Observer = Callable[[Event], None]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from selector import backbones, tasks
+from selector import tasks
 from selector.environment import device_name
 from selector.events import DataProgress, Observer
 from selector.preflight import Prepared
+from selector.probing import decoded_bytes, ends, measured_step
 from selector.records import Preprocessing, Recipe, Scalar, SplitName
 from selector.search import startup
-from selector.search.recipe import recipe_of, weights_of
+from selector.search.recipe import recipe_of
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, Uniform
-from selector.training import Network, measure_step, prepare_process
+from selector.training import prepare_process
 
 DEPTHS = (0, 3, 5)
 _FLOAT_BYTES = 4
@@ -122,8 +122,8 @@ def _recipes(prepared: Prepared) -> list[Recipe]:
         space = spec.space_of(name)
         params = startup.recipe(spec, name)
         if prepared.device.type == "cuda":
-            params["batch_size"] = _largest(space["batch_size"])
-        sizes = _ends(space["image_size"])
+            params["batch_size"] = ends(space["batch_size"])[-1]
+        sizes = ends(space["image_size"])
         for depth, size in product(_depths(space["freeze_depth"]), sizes):
             chosen = {**params, "freeze_depth": depth, "image_size": size}
             recipes.append(recipe_of(chosen, spec, epochs=1, device=prepared.device))
@@ -131,32 +131,27 @@ def _recipes(prepared: Prepared) -> list[Recipe]:
 
 
 def _measure(recipe: Recipe, prepared: Prepared) -> tuple[Probe, Preprocessing]:
-    task = tasks.load(prepared.spec.task)
-    started = time.perf_counter()
-    backbone = backbones.load(
-        recipe.backbone,
-        weights=weights_of(prepared.spec, recipe.backbone, base=prepared.base),
-        image_size=recipe.image_size,
-        seed=recipe.seed,
+    measured = measured_step(
+        recipe,
+        prepared.spec,
+        base=prepared.base,
+        classes=len(prepared.dataset.class_names),
+        device=prepared.device,
+        task=tasks.load(prepared.spec.task),
     )
-    head = task.head(backbone.feature_dim, len(prepared.dataset.class_names), seed=recipe.seed)
-    network = Network(backbone, head, freeze_depth=recipe.freeze_depth)
-    trained = network.trained_parameter_count()
-    setup_seconds = time.perf_counter() - started
-    cost = measure_step(network, recipe, device=prepared.device, task=task)
-    counts = prepared.dataset.summary.counts
+    cost, counts = measured.cost, prepared.dataset.summary.counts
     probe = Probe(
         backbone=recipe.backbone,
         freeze_depth=recipe.freeze_depth,
         batch_size=recipe.batch_size,
         image_size=recipe.image_size,
-        setup_seconds=setup_seconds,
+        setup_seconds=measured.setup_seconds,
         epoch_seconds=cost.train_seconds_per_image * counts["train"]
         + cost.evaluation_seconds_per_image * counts["validation"],
-        trained_parameters=trained,
+        trained_parameters=measured.trained_parameters,
         peak_bytes=cost.peak_bytes,
     )
-    return probe, backbone.preprocessing
+    return probe, measured.preprocessing
 
 
 def _epochs(spec: StudySpec) -> int:
@@ -166,11 +161,10 @@ def _epochs(spec: StudySpec) -> int:
 
 
 def _decoded_bytes(prepared: Prepared, preprocessings: set[Preprocessing]) -> int:
-    counts = prepared.dataset.summary.counts
-    images = counts["train"] + counts["validation"]
     # Images are kept once for each size and interpolation; mean and std come later.
     kinds = {(each.size, each.interpolation) for each in preprocessings}
-    return sum(images * size * size * 3 for size, _ in kinds)
+    counts = prepared.dataset.summary.counts
+    return sum(decoded_bytes(counts, size) for size, _ in kinds)
 
 
 def _searched(spec: StudySpec) -> tuple[str, ...]:
@@ -216,21 +210,7 @@ def _count(domain: AnyDomain) -> int | None:
             return None
 
 
-def _ends(domain: AnyDomain) -> Sequence[Scalar]:
-    match domain:
-        case Fixed(value):
-            return (value,)
-        case Choice(values):
-            return (min(values, key=float), max(values, key=float))
-        case _:
-            return (domain.low, domain.high)
-
-
-def _largest(domain: AnyDomain) -> Scalar:
-    return _ends(domain)[-1]
-
-
 def _depths(domain: AnyDomain) -> Sequence[int]:
     """The probed freeze depths that the domain allows, or its own ends."""
-    low, high = (int(value) for value in (_ends(domain)[0], _ends(domain)[-1]))
+    low, high = (int(value) for value in (ends(domain)[0], ends(domain)[-1]))
     return [depth for depth in DEPTHS if low <= depth <= high] or sorted({low, high})

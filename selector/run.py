@@ -7,20 +7,23 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from selector import data, tasks
-from selector.environment import describe, device_name
+import torch
+
+from selector import executors
+from selector.crew import place, seats_of
+from selector.environment import describe
 from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
-from selector.events import DataProgress, Event, Observer, RunEnded, RunReady, StudyChanged
+from selector.events import Event, Observer, RunEnded, RunReady, StudyChanged
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, load_prepared
-from selector.records import Leaderboard, RunStart, RunStatus
+from selector.records import Leaderboard, RunStart, RunStatus, Seat
 from selector.registration import ACCEPTED, WEIGHTS, Registered, register
 from selector.reporting.ranking import rank
 from selector.search import pruners, storage, versions
 from selector.search.claims import Claims
-from selector.search.context import StudyContext, open_prefix_cache
 from selector.search.funnel import backbone_order
 from selector.search.worker import work
 from selector.selection.best import best_candidate
@@ -28,6 +31,7 @@ from selector.settings import load_settings
 from selector.spec import to_plain
 from selector.store import Store, safe_url
 from selector.training import prepare_process
+from selector.working import assignment_of, context_of, prepare_stored, work_for
 
 
 def ignore(event: Event) -> None:
@@ -60,8 +64,12 @@ def run(
             base=prepared.base,
             accept_drift=accept_drift,
         )
+        left = spec.budget.trials - opened.counts(spec.name).finished
+        seats = seats_of(prepared, trials_left=left, observe=observe)
         command = f"selector run {path}"
-        reason = _search(registered, prepared, opened, observe=observe, command=command)
+        reason = _search(
+            registered, prepared, opened, seats=seats, observe=observe, command=command
+        )
         board = rank(opened, spec.name)
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
@@ -72,15 +80,48 @@ def run(
     return board
 
 
+def join(
+    name: str,
+    *,
+    folder: Path | None = None,
+    images: Path | None = None,
+    device: str | None = None,
+    store: str | None = None,
+    observe: Observer = ignore,
+) -> None:
+    """Take trials of a stored study in this process until its budget is spent.
+
+    Others may take trials of it at the same time, from any machine that reaches the store. Relative
+    paths of the study start at `folder`, by default where its latest run began; `images` replaces
+    `data.path` and `device` the study's. Raises ConflictError where the images here are others, and
+    what `run` raises.
+    """
+    with Store.open(store or load_settings().store) as opened:
+        study = opened.require_study(name)
+        prepared = prepare_stored(
+            study, opened, folder=folder, images=images, device=device, observe=observe
+        )
+        seats = (Seat(number=0, device=str(prepared.device)),)
+        command = f"selector worker {name}"
+        registered = Registered(study, weights={})
+        _search(registered, prepared, opened, seats=seats, observe=observe, command=command)
+
+
 def _search(
-    registered: Registered, prepared: Prepared, store: Store, *, observe: Observer, command: str
+    registered: Registered,
+    prepared: Prepared,
+    store: Store,
+    *,
+    seats: Sequence[Seat],
+    observe: Observer,
+    command: str,
 ) -> str:
     """Run trials until the budget is spent; gives the reason why the study ended."""
     spec = prepared.spec
     prepare_process()
     started = time.monotonic()
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
-    context = _context(prepared, store, observe=observe)
+    context = context_of(prepared, store, observe=observe)
     with (
         storage.opened_storage(store) as optuna_storage,
         _recorded(registered, prepared, store, command=command) as run_id,
@@ -95,33 +136,16 @@ def _search(
         claims = Claims(store, optuna_study, spec, run_id=run_id)
         for event in _changes(registered):
             observe(event)
-        observe(_ready(prepared, store))
+        observe(_ready(prepared, store, seats=seats))
         claims.plan(order=backbone_order(claims, context))
-        reason = work(claims, context)
+        if len(seats) == 1:  # in this process, which starts at once and hears Ctrl-C itself
+            reason = work(claims, context)
+        else:
+            torch.cuda.empty_cache()  # the funnel's; it is the workers who need it now
+            worker = partial(work_for, assignment_of(prepared, store, run_id=run_id))
+            reason = executors.load("local").run(worker, seats, observe=observe)[-1]
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
     return reason
-
-
-def _context(prepared: Prepared, store: Store, *, observe: Observer) -> StudyContext:
-    settings = load_settings()
-    return StudyContext(
-        spec=prepared.spec,
-        store=store,
-        task=tasks.load(prepared.spec.task),
-        device=prepared.device,
-        artifacts=settings.artifacts,
-        base=prepared.base,
-        decode=lambda preprocessing: data.decode(
-            prepared.dataset,
-            preprocessing,
-            cache=settings.cache,
-            progress=lambda done, total, label: observe(
-                DataProgress(done=done, total=total, label=label)
-            ),
-        ),
-        observe=observe,
-        prefix_cache=open_prefix_cache(prepared.spec, settings, observe),
-    )
 
 
 @contextmanager
@@ -179,13 +203,13 @@ def _changes(registered: Registered) -> Iterator[Event]:
         )
 
 
-def _ready(prepared: Prepared, store: Store) -> RunReady:
+def _ready(prepared: Prepared, store: Store, *, seats: Sequence[Seat]) -> RunReady:
     spec, summary = prepared.spec, prepared.dataset.summary
     best = best_candidate(store.trials(spec.name), goal=spec.metric.goal)
     return RunReady(
         study=spec.name,
         store=safe_url(store.url),
-        device=device_name(prepared.device),
+        device=place(seats),
         metric=spec.metric.name,
         goal=spec.metric.goal,
         epochs=spec.budget.epochs,

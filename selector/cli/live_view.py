@@ -23,6 +23,7 @@ from selector.events import (
     StudyChanged,
     TrialEnded,
     TrialStarted,
+    WorkerNote,
 )
 from selector.records import TrialCounts
 from selector.reporting import figures
@@ -32,14 +33,21 @@ _BAR = 24  # columns
 
 
 @dataclass(slots=True)
+class Running:
+    """A trial that has begun and not ended."""
+
+    trial: TrialStarted
+    began: float  # on the monotonic clock
+    epoch: EpochEnded | None = None
+
+
+@dataclass(slots=True)
 class Seen:
     """What the events of a run have told so far."""
 
     ready: RunReady | None = None
     data: DataProgress | None = None
-    trial: TrialStarted | None = None
-    trial_began: float = 0.0
-    epoch: EpochEnded | None = None
+    running: dict[int, Running] = field(default_factory=dict)  # by trial number
     counts: TrialCounts = field(default_factory=TrialCounts)
     best_score: float | None = None
     best_trial: int | None = None
@@ -50,9 +58,10 @@ class Seen:
         if self.ready is None or not self.seconds:
             return None
         typical = statistics.median(self.seconds)
-        trials = self.ready.trials - wording.finished(self.counts)
-        spent = min(typical, now - self.trial_began) if self.trial else 0.0
-        return max(0.0, trials * typical - spent)
+        trials = self.ready.trials - self.counts.finished
+        spent = sum(min(typical, now - each.began) for each in self.running.values())
+        # Several trials at a time share what is left.
+        return max(0.0, trials * typical - spent) / max(1, len(self.running))
 
 
 class LiveView:
@@ -89,13 +98,16 @@ class LiveView:
                 for line in wording.funnel_lines(event):
                     self._print(Text(line, style="dim"))
             case TrialStarted():
-                seen.trial, seen.epoch, seen.trial_began = event, None, time.monotonic()
+                seen.running[event.number] = Running(event, time.monotonic())
             case EpochEnded():
-                seen.epoch = event
+                if event.number in seen.running:
+                    seen.running[event.number].epoch = event
             case TrialEnded():
                 self._end_trial(event)
+            case WorkerNote():
+                self._print(Text(wording.worker_line(event), style="yellow"))
             case RunEnded():
-                seen.trial = seen.epoch = None
+                seen.running.clear()
                 took = figures.duration(event.seconds)
                 self._print(Text(f"ended   {event.reason}, after {took}\n", style="dim"))
 
@@ -110,9 +122,11 @@ class LiveView:
 
     def _end_trial(self, ended: TrialEnded) -> None:
         seen = self._seen
-        seen.trial = seen.epoch = None
-        seen.counts, seen.best_score = ended.counts, ended.best_score
-        seen.best_trial = ended.best_trial
+        seen.running.pop(ended.number, None)
+        # Of two workers, the one that counted first may be heard last.
+        if ended.counts.finished >= seen.counts.finished:
+            seen.counts, seen.best_score = ended.counts, ended.best_score
+            seen.best_trial = ended.best_trial
         seen.seconds.append(ended.seconds)
         names = wording.name_width(seen.ready) if seen.ready else 0
         line = Text(wording.trial_line(ended, names=names))
@@ -127,20 +141,22 @@ class LiveView:
     def _draw(self) -> RenderableType:
         seen = self._seen
         lines: list[RenderableType] = []
-        if seen.trial is not None:
-            lines.append(_trial_text(seen.trial))
+        several = len(seen.running) > 1
+        for _, each in sorted(seen.running.items()):
+            lines.append(_trial_text(each.trial, _epoch_part(each.epoch) if several else ""))
         if seen.data is not None:
             lines.append(_bar(seen.data.label, seen.data.done, seen.data.total, ""))
-        elif seen.trial is not None:
-            lines.append(self._epochs())
+        elif len(seen.running) == 1:
+            (only,) = seen.running.values()
+            lines.append(self._epochs(only.epoch))
         if seen.ready is not None:
             lines.append(self._totals(seen.ready))
         elif seen.data is None:
             lines.append(Text("starting", style="dim"))
         return Group(*lines)
 
-    def _epochs(self) -> RenderableType:
-        epoch, ready = self._seen.epoch, self._seen.ready
+    def _epochs(self, epoch: EpochEnded | None) -> RenderableType:
+        ready = self._seen.ready
         if epoch is None:
             epochs = ready.epochs if ready else 1
             return _bar(f"  epoch 1/{epochs}", 0, epochs, " ")
@@ -150,21 +166,29 @@ class LiveView:
     def _totals(self, ready: RunReady) -> RenderableType:
         seen, counts = self._seen, self._seen.counts
         parts = [
-            f"{wording.finished(counts)}/{ready.trials} done:"
+            f"{counts.finished}/{ready.trials} done:"
             f" {counts.complete} complete, {counts.pruned} pruned, {counts.failed} failed"
         ]
         if seen.best_score is not None:
             of = f" (trial {seen.best_trial})" if seen.best_trial is not None else ""
             parts.append(f"best {figures.score(seen.best_score)}{of}")
         left = seen.seconds_left(time.monotonic())
-        if left is not None and seen.trial is not None:
+        if left is not None and seen.running:
             parts.append(f"~{wording.rough(left)} left")
         return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
 
 
-def _trial_text(trial: TrialStarted) -> Text:
-    text = f"trial {trial.number:>3}  {figures.safe(trial.backbone)}  "
+def _trial_text(trial: TrialStarted, epoch: str) -> Text:
+    text = f"trial {trial.number:>3}  {epoch}{figures.safe(trial.backbone)}  "
     return Text(text + wording.main_params(trial.params), no_wrap=True, overflow="ellipsis")
+
+
+def _epoch_part(epoch: EpochEnded | None) -> str:
+    """How far a trial is, in a line that it has for itself."""
+    if epoch is None:
+        return f"{'epoch 1':<20}"
+    reached = f"{epoch.epoch}/{epoch.epochs}, {figures.score(epoch.best_score)}"
+    return f"{'epoch ' + reached:<20}"
 
 
 def _bar(label: str, done: int, total: int, after: str) -> Table:

@@ -12,6 +12,7 @@ from selector.events import (
     RunReady,
     StudyChanged,
     TrialEnded,
+    WorkerNote,
 )
 from selector.reporting import figures
 
@@ -44,6 +45,8 @@ class PlainView:
                     note(line)
             case TrialEnded():
                 note(wording.trial_line(event, names=self._names) + wording.best_part(event))
+            case WorkerNote():
+                note(wording.worker_line(event))
             case RunEnded(reason=reason, seconds=seconds):
                 note(f"ended   {reason}, after {figures.duration(seconds)}")
             case _:

@@ -1,4 +1,4 @@
-"""`run`."""
+"""`run` and `worker`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selector.cli.options import Format, OutputFormat, Overrides, StoreUrl, StudyFile
+from selector.cli.options import Format, OutputFormat, Overrides, StoreUrl, StudyFile, StudyName
 from selector.cli.output import colour, data, width
 from selector.cli.watching import watching
 
@@ -27,6 +27,22 @@ AcceptDrift = Annotated[
 Fork = Annotated[
     str | None,
     typer.Option(metavar="NEWNAME", help="Run as another study.", show_default=False),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--folder",
+        help="Where the study file's relative paths start. Default: as in the latest run.",
+        show_default=False,
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option("--data", help="The study's images, where they lie here.", show_default=False),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="auto, cpu, cuda or cuda:N. Default: as in the study file."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
@@ -63,6 +79,24 @@ def run(
     data(reporting.render(board, output, width=width(), color=colour()))
 
 
+def worker(
+    name: StudyName,
+    folder: Folder = None,
+    images: Images = None,
+    device: Device = None,
+    store: StoreUrl = None,
+    quiet: Quiet = False,
+) -> None:
+    """Take trials of a study that is in the store, beside those who already do.
+
+    For a second terminal or another machine: it ends when the study's budget is spent.
+    """
+    with watching(quiet=quiet) as observe:
+        from selector.run import join
+
+        join(name, folder=folder, images=images, device=device, store=store, observe=observe)
+
+
 def _print_plan(file: Path, overrides: list[str], output: Format, *, quiet: bool) -> None:
     from selector import reporting
     from selector.cli.plan_page import plan_page
@@ -75,4 +109,4 @@ def _print_plan(file: Path, overrides: list[str], output: Format, *, quiet: bool
     data(reporting.render(plan_page(plan), output, width=width(), color=colour()))
 
 
-COMMANDS: Mapping[str, Callable[..., Any]] = {"run": run}
+COMMANDS: Mapping[str, Callable[..., Any]] = {"run": run, "worker": worker}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selector.events import FunnelEnded, RunReady, StudyChanged, TrialEnded
-from selector.records import TrialCounts
+from selector.events import FunnelEnded, RunReady, StudyChanged, TrialEnded, WorkerNote
 from selector.reporting import figures
 
 # The parameters that every reader looks for, and what they are called in a narrow line.
@@ -33,7 +32,7 @@ def store_line(ready: RunReady) -> str:
 def budget_line(ready: RunReady) -> str:
     """The budget, and what earlier runs have used of it."""
     line = f"budget  {ready.trials} trials of at most {ready.epochs} epochs"
-    earlier = finished(ready.earlier)
+    earlier = ready.earlier.finished
     if not earlier:
         return line
     best = f", best {figures.score(ready.best_score)}" if ready.best_score is not None else ""
@@ -72,6 +71,11 @@ def trial_line(ended: TrialEnded, *, names: int) -> str:
     return f"{start}  {at:<13} {figures.duration(ended.seconds):>6}"
 
 
+def worker_line(note: WorkerNote) -> str:
+    """What a worker in another process said, or what became of it."""
+    return f"worker {note.worker}  {figures.safe(note.text)}"
+
+
 def is_best(ended: TrialEnded) -> bool:
     """Whether no candidate so far is better."""
     return ended.best_trial == ended.number
@@ -93,11 +97,6 @@ def main_params(params: Mapping[str, Any]) -> str:
     """The parameters that matter most, as `lr 0.001  freeze 3  batch 32`."""
     named = ((short, params[name]) for name, short in MAIN_PARAMS.items() if name in params)
     return "  ".join(f"{short} {figures.value(value)}" for short, value in named)
-
-
-def finished(counts: TrialCounts) -> int:
-    """Trials that used up budget."""
-    return counts.complete + counts.pruned + counts.failed
 
 
 def size(number: float) -> str:

@@ -47,8 +47,13 @@ from selector.records.training import (
     Recipe,
     StepCost,
 )
+from selector.records.workers import (
+    Assignment,
+    Seat,
+)
 
 __all__ = [
+    "Assignment",
     "BackboneProxies",
     "Bytes",
     "Candidate",
@@ -71,6 +76,7 @@ __all__ = [
     "RunStatus",
     "Sample",
     "Scalar",
+    "Seat",
     "SplitImages",
     "SplitName",
     "Splits",

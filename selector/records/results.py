@@ -139,6 +139,11 @@ class TrialCounts:
     failed: int = 0
     running: int = 0
 
+    @property
+    def finished(self) -> int:
+        """Trials that used up budget."""
+        return self.complete + self.pruned + self.failed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStart:

@@ -7,6 +7,7 @@ brings Optuna's record in line.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import socket
 import time
@@ -30,6 +31,7 @@ OWNER = "selector:owner"
 ORIGIN = "selector:origin"
 PLANNED = "selector:planned"
 WAIT_SECONDS = 300.0
+POLL_SECONDS = 1.0
 HAND_BACK_SECONDS = 5.0  # on the way out nobody wants to wait; the next run repairs what is left
 _OPTUNA_STATES = {
     "complete": TrialState.COMPLETE,
@@ -63,14 +65,12 @@ class Claims:
         self._spec = spec
         self._run_id = run_id
         self._sampler = samplers.load(spec.sampler.name)
-        self._started = time.monotonic()
         earlier = store.outcomes(spec.name)
         self._forgiven = frozenset(t.number for t in earlier if t.state == "failed")
-        self._earlier_seconds = _seconds_of_runs(store, spec.name)
 
     def seconds(self) -> float:
-        """Wall time of the study so far: while earlier runs lasted, and this run."""
-        return self._earlier_seconds + time.monotonic() - self._started
+        """Wall time of the study so far: of all its runs, overlaps counted once."""
+        return _seconds_of_runs(self._store, self._spec.name, run_id=self._run_id)
 
     @property
     def untouched(self) -> bool:
@@ -95,20 +95,46 @@ class Claims:
 
     def take(self) -> Claim | str:
         """The next trial, or the reason why there is none."""
+        taken = self._take()
+        return taken.reason if isinstance(taken, _Nothing) else taken
+
+    def take_or_wait(self) -> Claim | str:
+        """The next trial, or the reason why there will be none.
+
+        While the budget is spoken for by trials of other processes on this host, it waits: should
+        one of them die, its trial comes back and is taken here. Another host is not waited for,
+        since nobody here would see it die.
+        """
+        while isinstance(taken := self._take(), _Nothing):
+            if not taken.may_change:
+                return taken.reason
+            time.sleep(POLL_SECONDS)
+        return taken
+
+    def _take(self) -> Claim | _Nothing:
         with self._locked():
             rows = self._reconcile()
-            limit = self._sampler.limit(self._spec, self._spec.sampler.options)
-            reason = budget.stop_reason(
-                self._spec.budget,
-                rows,
-                goal=self._spec.metric.goal,
-                seconds=self.seconds(),
-                limit=limit,
-                forgiven=self._forgiven,
-            )
+            reason = self._stop_reason(rows)
             if reason is None:
                 return self._claim(rows)
-            return reason + self._running_elsewhere()
+            others = owners(self._study)
+            elsewhere = f". Still running elsewhere: {listed(others)}" if others else ""
+            without = tuple(row for row in rows if row.state != "running")
+            return _Nothing(
+                reason + elsewhere,
+                may_change=any(owner["host"] == socket.gethostname() for owner in others.values())
+                and self._stop_reason(without) is None,
+            )
+
+    def _stop_reason(self, rows: Sequence[TrialOutcome]) -> str | None:
+        return budget.stop_reason(
+            self._spec.budget,
+            rows,
+            goal=self._spec.metric.goal,
+            seconds=self.seconds() if self._spec.budget.time is not None else 0.0,
+            limit=self._sampler.limit(self._spec, self._spec.sampler.options),
+            forgiven=self._forgiven,
+        )
 
     def foreseen(self, most: int) -> Sequence[Mapping[str, Scalar]]:
         """Parameters of at most `most` trials that are certain to be next if the budget lasts."""
@@ -136,11 +162,6 @@ class Claims:
         lock = study_lock(self._store, self._spec.name, wait_seconds=wait_seconds)
         with reachable(self._store), lock:
             yield
-
-    def _running_elsewhere(self) -> str:
-        """Which trials other processes still run, as a sentence to append; empty without any."""
-        owners = running_elsewhere(self._study)
-        return f". Still running elsewhere: {owners}" if owners else ""
 
     def _claim(self, rows: tuple[TrialOutcome, ...]) -> Claim:
         number = self._next_number()
@@ -207,7 +228,7 @@ def reconcile(store: Store, study: optuna.Study, name: str) -> tuple[TrialOutcom
     if not running:
         return outcomes
     rows = {row.number: row for row in outcomes}
-    over = frozenset(r.id for r in store.runs(name) if r.status != "running")
+    over = {r.id: r.pid for r in store.runs(name) if r.status != "running"}
     for trial in running:
         row = rows.get(trial.number)
         if row is not None and row.state in _OPTUNA_STATES:
@@ -218,13 +239,17 @@ def reconcile(store: Store, study: optuna.Study, name: str) -> tuple[TrialOutcom
     return store.outcomes(name)
 
 
-def running_elsewhere(study: optuna.Study) -> str:
-    """Which trials other processes still run, and where; empty without any."""
-    owners = [
-        f"trial {t.number} on {t.user_attrs[OWNER]['host']}, pid {t.user_attrs[OWNER]['pid']}"
-        for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    ]
-    return "; ".join(owners)
+def owners(study: optuna.Study) -> Mapping[int, Mapping[str, Any]]:
+    """Who runs which trial."""
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return {trial.number: trial.user_attrs[OWNER] for trial in running}
+
+
+def listed(owners: Mapping[int, Mapping[str, Any]]) -> str:
+    """Which trials run, and where; empty without any."""
+    return "; ".join(
+        f"trial {number} on {owner['host']}, pid {owner['pid']}" for number, owner in owners.items()
+    )
 
 
 def _set_waiting(study: optuna.Study, trial_id: int) -> None:
@@ -238,12 +263,24 @@ def _tell(study: optuna.Study, number: int, state: str, score: float | None) -> 
     study.tell(number, value, state=_OPTUNA_STATES[state], skip_if_finished=True)
 
 
-def _seconds_of_runs(store: Store, study: str) -> float:
-    """Wall time covered by the runs of a study that are over, overlaps counted once."""
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """There is no trial to take; `may_change` where a running one could still come back."""
+
+    reason: str
+    may_change: bool
+
+
+def _seconds_of_runs(store: Store, study: str, *, run_id: int) -> float:
+    """Wall time covered by the runs of a study that are over and by those that go on here.
+
+    A run of another host counts when it is over: nobody here knows whether it still lives.
+    """
+    now, host = dt.datetime.now(dt.UTC), socket.gethostname()
     return budget.covered_seconds(
-        (run.started_at.timestamp(), run.ended_at.timestamp())
+        (run.started_at.timestamp(), (run.ended_at or now).timestamp())
         for run in store.runs(study)
-        if run.ended_at is not None
+        if run.ended_at is not None or run.id == run_id or run.host == host
     )
 
 
@@ -256,19 +293,23 @@ def _this_process() -> dict[str, Any]:
     }
 
 
-def _owner_lives(trial: FrozenTrial, *, runs_over: frozenset[int]) -> bool:
+def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     """Whether the run that took the trial goes on; other hosts are taken at their word.
 
-    A trial without owner was taken by a process that died between Optuna's commit and its next
-    one: the lock is held here, so nobody is in between now.
+    `runs_over` has the runs that ended and the process that began each. A trial without owner was
+    taken by a process that died between Optuna's commit and its next one: the lock is held here, so
+    nobody is in between now.
     """
     owner = trial.user_attrs.get(OWNER)
     if owner is None:
         return False
+    here = owner["host"] == socket.gethostname()
+    began_by = runs_over.get(owner.get("run"))
     # A run that ended lost its trial on the way out, though its process may live on (a notebook).
-    if owner.get("run") in runs_over:
+    # A worker of it in a process of its own ends a little later, and holds its trial until then.
+    if began_by is not None and (began_by == owner["pid"] or not here):
         return False
-    if owner["host"] != socket.gethostname():
+    if not here:
         return True
     try:
         alive = psutil.Process(int(owner["pid"])).create_time()

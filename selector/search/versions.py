@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from selector.errors import ConflictError
 from selector.records import Scalar, StudyRow
 from selector.search import space, startup
-from selector.search.claims import ORIGIN, PLANNED, reconcile, running_elsewhere
+from selector.search.claims import ORIGIN, PLANNED, listed, owners, reconcile
 from selector.search.storage import opened_storage
 from selector.spec import StudySpec, from_plain
 from selector.spec.domains import Fixed
@@ -45,7 +45,7 @@ def begin_next(store: Store, stored: StudyRow, spec: StudySpec) -> int:
             return stored.version  # nothing has run yet, so nothing is bound to the old space
         old = optuna.load_study(study_name=present, storage=storage)
         reconcile(store, old, stored.name)
-        if elsewhere := running_elsewhere(old):
+        if elsewhere := listed(owners(old)):
             raise ConflictError(
                 f"Study '{stored.name}' gets a wider search space, but it runs elsewhere: "
                 f"{elsewhere}. Stop that run first; nothing of it is lost."

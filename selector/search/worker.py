@@ -23,7 +23,7 @@ def work(claims: Claims, context: StudyContext) -> str:
     """
     context = working_ahead(claims, context)
     while True:
-        claim = claims.take()
+        claim = claims.take_or_wait()
         if isinstance(claim, str):
             return claim
         try:

@@ -14,6 +14,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -25,7 +26,7 @@ from selector.spec import conditions
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, LogUniform, values_of
 from selector.spec.durations import Duration
 from selector.spec.mistakes import Mistake, refuse
-from selector.spec.parameters import PARAMETERS, STAGES
+from selector.spec.parameters import PARAMETERS, STAGES, show
 from selector.spec.space import Domain, Space
 
 Text = Annotated[str, Field(min_length=1)]
@@ -34,6 +35,7 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,199}$")]
 
+MOST_WORKERS = 256  # on one machine
 
 # With every line below it commented out, such a key has no value and means its defaults.
 MAY_BE_EMPTY = ("backbones", "training", "budget", "start_from")
@@ -191,6 +193,21 @@ StartFrom = Annotated[
 ]
 
 
+def _read_trials_per_device(raw: object) -> object:
+    whole = isinstance(raw, int) and not isinstance(raw, bool)
+    if raw == "auto" or (whole and 1 <= raw <= MOST_WORKERS):  # type: ignore[operator]
+        return raw
+    raise ValueError(f"{show(raw)} is not allowed. Allowed: auto, 1 to {MOST_WORKERS}.")
+
+
+_WORKERS = {"type": "integer", "minimum": 1, "maximum": MOST_WORKERS}
+TrialsPerDevice = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_read_trials_per_device),
+    WithJsonSchema({"anyOf": [_WORKERS, {"type": "string", "enum": ["auto"]}]}),
+]
+
+
 class StudySpec(Section):
     """A whole study file."""
 
@@ -209,6 +226,8 @@ class StudySpec(Section):
     start_from: StartFrom = ()
     funnel: Literal["auto", "off"] = "auto"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
+    workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
+    trials_per_device: TrialsPerDevice = 1
     seed: Seed = 0
 
     @property

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "overhead": ["--stored", "0", "12", "--trials", "2", "--databases", "sqlite"],
     "study": [*TOY, "--images", "64", "--epochs", "1", "--trials", "6", "--bound", "1"],
     "probes": [*TOY, "--images", "64", "--epochs", "1", "--trials", "2"],
+    "workers": [*TOY[:-1], "1", "--images", "64", "--epochs", "1", "--trials", "3"],
     "cached": [*TOY, "--images", "40", "--epochs", "1", "--trials", "6"],
     "device": [
         *["--device", "cpu", "--rows", "input", "tuned", "concurrent", "--repeats", "2"],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
 from rich.console import Console
 
-from selector.cli.live_view import LiveView, Seen
+from selector.cli.live_view import LiveView, Running, Seen
 from selector.events import (
     DataProgress,
     EpochEnded,
@@ -17,6 +18,7 @@ from selector.events import (
     RunReady,
     TrialEnded,
     TrialStarted,
+    WorkerNote,
 )
 from selector.records import TrialCounts
 
@@ -87,6 +89,40 @@ def test_the_running_trial_shows_backbone_parameters_and_epoch() -> None:
     assert "best 0.8123" in text
 
 
+def test_several_running_trials_have_a_line_each() -> None:
+    other = dataclasses.replace(STARTED, number=5, backbone="toy:cnn")
+
+    both = _shown(READY, STARTED, other, EPOCH).splitlines()
+    one = _shown(READY, STARTED, other, EPOCH, _ended(3)).splitlines()
+
+    assert [line.split()[:4] for line in both if line.startswith("trial ")] == [
+        ["trial", "3", "epoch", "2/5,"],
+        ["trial", "5", "epoch", "1"],
+    ]
+    assert [line.split()[:3] for line in one if line.startswith("trial ")][-1] == [
+        "trial",
+        "5",
+        "toy:cnn",
+    ]
+    assert "epoch 1/5" in "".join(one)
+
+
+def test_counts_never_go_back_when_two_workers_are_heard_out_of_turn() -> None:
+    later = _ended(4, counts=TrialCounts(complete=5, pruned=1), best_trial=4, best_score=0.95)
+
+    text = _shown(READY, STARTED, later, _ended(3))
+
+    assert "6/12 done: 5 complete, 1 pruned, 0 failed" in text
+    assert "best 0.9500 (trial 4)" in text
+
+
+def test_what_a_worker_prints_stands_above_the_moving_part_and_cannot_steer_it() -> None:
+    text = _shown(READY, STARTED, WorkerNote(worker=1, text="a \x1b[2J warning"), width=120)
+
+    assert "worker 1  a \\x1b[2J warning" in text
+    assert "\x1b[2J" not in text
+
+
 def test_a_finished_trial_leaves_one_line() -> None:
     text = _shown(READY, STARTED, EPOCH, _ended(3))
 
@@ -116,8 +152,10 @@ def test_the_time_left_is_the_median_trial_times_the_trials_left() -> None:
     seen = Seen(ready=READY, counts=TrialCounts(complete=4), seconds=[10.0, 14.0, 300.0])
 
     assert seen.seconds_left(now=0.0) == 8 * 14.0
-    seen.trial, seen.trial_began = STARTED, 100.0
+    seen.running[3] = Running(STARTED, began=100.0)
     assert seen.seconds_left(now=104.0) == 8 * 14.0 - 4.0
+    seen.running[4] = Running(STARTED, began=102.0)
+    assert seen.seconds_left(now=104.0) == (8 * 14.0 - 4.0 - 2.0) / 2
     assert Seen(ready=READY).seconds_left(now=0.0) is None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -82,8 +84,8 @@ def begin_run(
             spec=to_plain(spec),
             fingerprint=summary().fingerprint,
             environment=environment or {},
-            host="here",
-            pid=1,
+            host=socket.gethostname(),
+            pid=os.getpid(),
         )
     )
 

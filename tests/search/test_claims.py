@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import optuna
+import psutil
 import pytest
 from optuna.trial import TrialState
 
@@ -112,6 +117,99 @@ def test_the_reason_to_stop_names_trials_that_run_elsewhere(
     claims, _ = open_claims(store, spec, register_study(store, spec))
     take(claims)
     assert "Still running elsewhere: trial 0 on " in str(claims.take())
+
+
+@contextmanager
+def held_elsewhere(claim: Claim) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process of this host as the owner of the trial."""
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+    try:
+        owner = {**claim.trial.user_attrs[OWNER], "pid": other.pid}
+        owner["created"] = psutil.Process(other.pid).create_time()
+        claim.trial.set_user_attr(OWNER, owner)
+        yield other
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_worker_waits_for_the_last_trials_of_others_and_takes_what_they_lose(
+    store: Store, study: ParseStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = study("budget: {trials: 1}\n")
+    claims, _ = open_claims(store, spec, register_study(store, spec))
+    lost = take(claims)
+    with held_elsewhere(lost) as other:
+
+        def other_dies(seconds: float) -> None:
+            other.kill()
+            other.wait()
+
+        monkeypatch.setattr(time, "sleep", other_dies)
+        again = claims.take_or_wait()
+    assert isinstance(again, Claim) and (again.number, again.params) == (lost.number, lost.params)
+
+
+def test_a_worker_ends_when_the_others_have_ended_theirs(
+    store: Store, study: ParseStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = study("budget: {trials: 1}\n")
+    claims, _ = open_claims(store, spec, register_study(store, spec))
+    last = take(claims)
+    polls = []
+
+    def other_ends(seconds: float) -> None:
+        polls.append(seconds)
+        claims.end(last, pruned(last.number))
+
+    with held_elsewhere(last):
+        monkeypatch.setattr(time, "sleep", other_ends)
+        assert claims.take_or_wait() == "1 trials"
+    assert len(polls) == 1
+
+
+def test_nobody_waits_for_another_host_nor_when_nothing_can_come_back(
+    store: Store, study: ParseStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = study("budget: {trials: 3, failures: 1}\n")
+    claims, _ = open_claims(store, spec, register_study(store, spec))
+    fails, _on_this_host = take(claims), take(claims)
+    end = dataclasses.replace(pruned(fails.number), state="failed", failure_cause="bug")
+    claims.end(fails, end)
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits"))
+    reason = claims.take_or_wait()
+    assert isinstance(reason, str) and reason.startswith("1 failures in a row")
+
+    other = study("budget: {trials: 1}\n").model_copy(update={"name": "other"})
+    claims, _ = open_claims(store, other, register_study(store, other))
+    far = take(claims)
+    far.trial.set_user_attr(OWNER, {**far.trial.user_attrs[OWNER], "host": "far", "run": None})
+    assert "Still running elsewhere: trial 0 on far" in str(claims.take_or_wait())
+
+
+def test_a_worker_process_keeps_its_trial_until_it_ends_though_its_run_is_over(
+    store: Store, six: StudySpec
+) -> None:
+    run_id = register_study(store, six)
+    held = take(open_claims(store, six, run_id)[0])
+    with held_elsewhere(held) as worker:  # of a run that this process began
+        store.end_run(run_id, status="interrupted")
+        claims, _ = open_claims(store, six, begin_run(store, six))
+        assert take(claims).number != held.number
+        worker.kill()
+        worker.wait()
+        assert take(claims).number == held.number
+
+
+def test_the_time_of_a_study_includes_runs_that_go_on(store: Store, six: StudySpec) -> None:
+    run_id = register_study(store, six)
+    claims, _ = open_claims(store, six, run_id)
+    first = claims.seconds()
+    time.sleep(0.05)
+    assert claims.seconds() >= first + 0.05
+    late, _ = open_claims(store, six, begin_run(store, six))
+    store.end_run(run_id, status="complete")
+    assert late.seconds() >= first + 0.05
 
 
 def test_a_trial_of_a_living_process_is_left_alone(store: Store, six: StudySpec) -> None:

@@ -81,6 +81,8 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
         "sampler": _MEMBERS,
         "pruner": _MEMBERS | st.none(),
         "device": st.sampled_from(["auto", "cpu", "cuda:1"]),
+        "workers": st.integers(1, 256),
+        "trials_per_device": st.integers(1, 256) | st.just("auto"),
         "seed": st.integers(0, 2**32 - 1),
         "budget": st.fixed_dictionaries(
             {"trials": st.integers(1, 10**9)},

@@ -86,3 +86,10 @@ def test_a_binary_metric_needs_its_positive_class(problems: Problems) -> None:
 def test_wrong_data_keys_are_refused(problems: Problems, data: str, message: str) -> None:
     (found,) = problems(MINIMAL.replace("{path: data/flowers}", data))
     assert message in found
+
+
+@pytest.mark.parametrize("value", ["0", "257", "atuo", "true", "2.0", "null"])
+def test_trials_per_device_is_a_whole_number_or_auto(problems: Problems, value: str) -> None:
+    (found,) = problems(f"{MINIMAL}trials_per_device: {value}\n")
+    assert found.endswith("is not allowed. Allowed: auto, 1 to 256.")
+    assert parse_study(f"{MINIMAL}trials_per_device: auto\n").trials_per_device == "auto"

@@ -1,0 +1,149 @@
+"""How many workers a run has on this machine, on which devices, and what share of its cores."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import psutil
+import torch
+
+from selector import executors, tasks
+from selector.environment import choose_devices, cores, device_name
+from selector.errors import TrialFailedError
+from selector.events import Observer
+from selector.preflight import Prepared
+from selector.probing import decoded_bytes, ends, measured_step
+from selector.records import Recipe, Seat
+from selector.search import startup
+from selector.search.recipe import recipe_of
+from selector.spec import StudySpec, from_plain, to_plain
+from selector.training import prepare_process
+from selector.training.images import RESIDENT_SHARE
+from selector.training.memory import out_of_memory_fails_the_trial
+
+MEMORY_SHARE = 0.8  # of what is free; the rest is for what the measured step does not show
+CUDA_CONTEXT_BYTES = 600_000_000  # what CUDA takes for each process before it holds one tensor
+
+
+def seats_of(prepared: Prepared, *, trials_left: int, observe: Observer) -> tuple[Seat, ...]:
+    """A seat for each worker, one at least and no more than there are trials left.
+
+    With `trials_per_device: auto` the most demanding trial is tried out first, in a process of its
+    own; `observe` hears what that process prints.
+    """
+    spec, devices = prepared.spec, choose_devices(prepared.spec.device)
+    most = max(1, trials_left)
+    each = spec.trials_per_device
+    if each == "auto":
+        each = 1 if most == 1 else _that_fit(prepared, devices, observe=observe)
+    count = min(most, max(spec.workers, each * len(devices)))
+    if count == 1:
+        return (Seat(number=0, device=str(prepared.device)),)
+    return seated(count, [str(device) for device in devices], cores=cores())
+
+
+def seated(count: int, devices: Sequence[str], *, cores: int) -> tuple[Seat, ...]:
+    """`count` seats on the devices in turn, the cores shared out evenly, one at least."""
+    return tuple(
+        Seat(
+            number=number,
+            device=devices[number % len(devices)],
+            threads=max(1, cores // count),
+        )
+        for number in range(count)
+    )
+
+
+def place(seats: Sequence[Seat]) -> str:
+    """Where the workers sit, for people: `cpu, 2 workers of 1 thread`."""
+    device = torch.device(seats[0].device)
+    if len(seats) == 1:
+        return device_name(device)
+    devices, threads = len({seat.device for seat in seats}), seats[0].threads
+    several = f"{devices} x " if devices > 1 else ""
+    name = "cpu" if device.type == "cpu" else f"{several}{device_name(device)}"
+    return f"{name}, {len(seats)} workers of {threads} thread{'' if threads == 1 else 's'}"
+
+
+def processes_that_fit(*, free_bytes: int, bytes_each: int | None, cores: int) -> int:
+    """How many processes of this size fit into the memory and have a core each, at least 1.
+
+    `bytes_each` None: not even one fits.
+    """
+    if bytes_each is None:
+        return 1
+    return max(1, min(cores, int(MEMORY_SHARE * free_bytes) // bytes_each))
+
+
+def bytes_of_hardest_trial(
+    plain_spec: dict[str, object], folder: str, classes: int, seat: Seat, observe: Observer
+) -> int | None:
+    """Peak memory of this process while it trains the study's most demanding trials in turn.
+
+    Device memory on a GPU, resident memory on a CPU; None where a trial does not fit. A process
+    never gives its peak back, so call it in one that is started for this.
+    """
+    del observe
+    spec, device = from_plain(plain_spec), torch.device(seat.device)
+    prepare_process(seat.threads)
+    for recipe in hardest_recipes(spec, device):
+        try:
+            with out_of_memory_fails_the_trial(recipe, device):
+                measured_step(
+                    recipe,
+                    spec,
+                    base=Path(folder),
+                    classes=classes,
+                    device=device,
+                    task=tasks.load(spec.task),
+                )
+        except TrialFailedError:
+            return None
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) + CUDA_CONTEXT_BYTES
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def hardest_recipes(spec: StudySpec, device: torch.device) -> list[Recipe]:
+    """For every backbone: all stages that may be trained, the largest batch, the largest images."""
+    recipes = []
+    for name in spec.backbone_names:
+        space = spec.space_of(name)
+        params = startup.recipe(spec, name) | {
+            "freeze_depth": ends(space["freeze_depth"])[0],
+            "batch_size": ends(space["batch_size"])[-1],
+            "image_size": ends(space["image_size"])[-1],
+        }
+        recipes.append(recipe_of(params, spec, epochs=1, device=device))
+    return recipes
+
+
+def _that_fit(prepared: Prepared, devices: Sequence[torch.device], *, observe: Observer) -> int:
+    """Trials at a time on each device: on the smallest one where they differ."""
+    spec, device = prepared.spec, devices[0]
+    (bytes_each,) = executors.load("local").run(
+        partial(
+            bytes_of_hardest_trial,
+            to_plain(spec),
+            str(prepared.base),
+            len(prepared.dataset.class_names),
+        ),
+        [Seat(number=0, device=str(device), threads=1)],
+        observe=observe,
+    )
+    if device.type != "cuda":
+        free = psutil.virtual_memory().available
+        return processes_that_fit(free_bytes=free, bytes_each=bytes_each, cores=cores())
+    free = min(torch.cuda.mem_get_info(each)[0] for each in devices)
+    if bytes_each is not None:
+        size = max(recipe.image_size for recipe in hardest_recipes(spec, device))
+        pixels = decoded_bytes(prepared.dataset.summary.counts, size)
+        bytes_each += min(pixels, int(RESIDENT_SHARE * free))
+    return processes_that_fit(
+        free_bytes=free, bytes_each=bytes_each, cores=max(1, cores() // len(devices))
+    )

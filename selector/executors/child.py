@@ -1,0 +1,70 @@
+"""The other side of `local`: what runs in the process of a worker."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+from selector.errors import SelectorError
+from selector.events import Event
+from selector.executors.base import Worker
+from selector.interrupts import Terminated, terminable
+from selector.records import Seat
+
+Result = TypeVar("Result")
+
+STOPPED = 143  # as a shell reports a program that SIGTERM ended
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[Result]):
+    """The worker's last word: what it gave."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker's last word: an error raised on purpose."""
+
+    exit_code: int
+    text: str
+
+
+def main(worker: Worker[Any], seat: Seat, events: Connection, output: Connection) -> None:
+    """Run the worker; send its events and its end through `events`, all it prints to `output`."""
+    for printed in (1, 2):
+        os.dup2(output.fileno(), printed)
+    output.close()
+
+    def observe(event: Event) -> None:
+        try:
+            events.send(event)
+        except OSError:  # nobody is there to read it
+            raise Terminated from None
+
+    try:
+        with terminable():
+            # It waits since before this process was started, and so does Ctrl-C, which stays away:
+            # the process that started this one hears it too and says when to stop.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            threading.Thread(target=_stop_with_parent, daemon=True).start()
+            events.send(Finished(worker(seat, observe)))
+    except SelectorError as error:
+        events.send(Failed(error.exit_code, str(error)))
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
+
+
+def _stop_with_parent() -> None:
+    """Stop this worker when the process that started it is gone, however that came."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)

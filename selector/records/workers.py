@@ -1,0 +1,24 @@
+"""What a worker in another process is told: plain values, no open connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """A place for one worker: its number from 0, its device and its share of the cores."""
+
+    number: int
+    device: str
+    threads: int | None = None  # None: torch's own number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The run that a worker takes trials for; `folder` is where relative paths start."""
+
+    study: str
+    run_id: int
+    folder: str
+    store: str = field(repr=False)  # the full URL, password included

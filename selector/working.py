@@ -1,0 +1,142 @@
+"""How a process comes to take trials of a study that is in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from selector import data, tasks
+from selector.errors import ConflictError, InputError, ProblemsError
+from selector.events import DataProgress, Observer
+from selector.preflight import Prepared, prepare
+from selector.records import Assignment, DataSummary, Seat, StudyRow
+from selector.search import pruners, storage, versions
+from selector.search.claims import Claims
+from selector.search.context import StudyContext, open_prefix_cache
+from selector.search.worker import work
+from selector.settings import load_settings
+from selector.spec import StudySpec, from_plain
+from selector.store import Store
+from selector.training import prepare_process
+
+
+def assignment_of(prepared: Prepared, store: Store, *, run_id: int) -> Assignment:
+    """What another process has to know to take trials of a run of this study."""
+    return Assignment(
+        study=prepared.spec.name,
+        run_id=run_id,
+        folder=str(prepared.base),
+        store=store.url,
+    )
+
+
+def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
+    """Take trials of a run that another process began; gives the reason why the study ended.
+
+    Whoever began it has checked the study, planned its first trials and watches this process.
+    """
+    device = torch.device(seat.device)
+    prepare_process(seat.threads)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    with Store.open(assignment.store) as store:
+        study = store.require_study(assignment.study)
+        prepared = _as_stored(study, device, folder=Path(assignment.folder))
+        spec = prepared.spec
+        pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
+        context = context_of(prepared, store, observe=observe)
+        with storage.opened_storage(store) as optuna_storage:
+            optuna_study = storage.open_study(
+                optuna_storage,
+                store,
+                versions.name_of(spec.name, study.version),
+                goal=spec.metric.goal,
+                pruner=pruner,
+            )
+            claims = Claims(store, optuna_study, spec, run_id=assignment.run_id)
+            return work(claims, context)
+
+
+def context_of(prepared: Prepared, store: Store, *, observe: Observer) -> StudyContext:
+    """What all trials of a worker in this process share."""
+    settings = load_settings()
+    return StudyContext(
+        spec=prepared.spec,
+        store=store,
+        task=tasks.load(prepared.spec.task),
+        device=prepared.device,
+        artifacts=settings.artifacts,
+        base=prepared.base,
+        decode=lambda preprocessing: data.decode(
+            prepared.dataset,
+            preprocessing,
+            cache=settings.cache,
+            progress=lambda done, total, label: observe(
+                DataProgress(done=done, total=total, label=label)
+            ),
+        ),
+        observe=observe,
+        prefix_cache=open_prefix_cache(prepared.spec, settings, observe),
+    )
+
+
+def prepare_stored(
+    study: StudyRow,
+    store: Store,
+    *,
+    folder: Path | None,
+    images: Path | None,
+    device: str | None,
+    observe: Observer,
+) -> Prepared:
+    """A stored study with every part checked on this machine, as `run` does for a study file.
+
+    Raises ProblemsError with all that is missing here and how to name it, ConflictError where the
+    images are others than the study's.
+    """
+    spec = from_plain(study.spec)
+    if device is not None:
+        spec = spec.model_copy(update={"device": device})
+    if images is not None:
+        if spec.data.path is None:
+            raise InputError(
+                f"Study '{study.name}' reads {spec.data.source}, not files; leave --data out."
+            )
+        path = str(images.absolute())
+        spec = spec.model_copy(update={"data": spec.data.model_copy(update={"path": path})})
+    base = folder.absolute() if folder is not None else _folder_of(study, store)
+    try:
+        prepared = prepare(spec, base=base, observe=observe)
+    except ProblemsError as error:
+        where = (
+            f"A worker of study '{study.name}' reads relative paths from '{base}' here. "
+            "--folder names another folder, --data the images."
+        )
+        raise ProblemsError([*error.problems, where]) from None
+    _refuse_other_data(study, prepared.dataset.summary, spec)
+    return prepared
+
+
+def _folder_of(study: StudyRow, store: Store) -> Path:
+    """Where the study's latest run read relative paths from; here, where none says so."""
+    known = [run.environment.get("folder") for run in store.runs(study.name)]
+    return Path(next((str(each) for each in reversed(known) if each), Path.cwd()))
+
+
+def _as_stored(study: StudyRow, device: torch.device, *, folder: Path) -> Prepared:
+    """The study as it was checked by the run, its data read again: known files are not audited."""
+    spec = from_plain(study.spec)
+    dataset = data.inspect(spec.data, base=folder, cache=load_settings().cache)
+    _refuse_other_data(study, dataset.summary, spec)
+    return Prepared(spec, dataset, device, folder)
+
+
+def _refuse_other_data(study: StudyRow, found: DataSummary, spec: StudySpec) -> None:
+    if found.fingerprint != study.data.fingerprint:
+        raise ConflictError(
+            f"The images at '{spec.data.path or spec.data.source}' are not those of study "
+            f"'{study.name}': their fingerprint is {found.fingerprint[:12]}, the study's is "
+            f"{study.data.fingerprint[:12]}. Scores would not be comparable; bring the same images "
+            "here, under the same names."
+        )
