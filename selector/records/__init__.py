@@ -12,6 +12,8 @@ from selector.records.aliases import (
     TrialState,
 )
 from selector.records.data import (
+    AlikePictures,
+    DataAudit,
     DataSummary,
     Preprocessing,
     Sample,
@@ -49,10 +51,12 @@ from selector.records.training import (
 )
 
 __all__ = [
+    "AlikePictures",
     "BackboneProxies",
     "Bytes",
     "Candidate",
     "ClassScore",
+    "DataAudit",
     "DataSummary",
     "EpochRecord",
     "EpochResult",
