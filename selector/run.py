@@ -165,4 +165,5 @@ def _ready(prepared: Prepared, store: Store) -> RunReady:
         counts=summary.counts,
         classes=len(summary.class_names),
         backbones=spec.backbone_names,
+        audit=summary.audit,
     )

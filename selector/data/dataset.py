@@ -18,7 +18,7 @@ from selector.data.parallel import Progress
 from selector.data.problems import Problem, lines
 from selector.data.readers.base import ImageSource, Listing
 from selector.data.split import SPLITS, split, split_problems
-from selector.errors import DataError
+from selector.errors import DataError, visible
 from selector.records import DataAudit, DataSummary, Ints, Sample, SplitName, Splits
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _dataset(
         class_counts=_class_counts(labels, splits, class_names),
         validation_ids=tuple(samples[index].id for index in splits.validation),
         validation_labels=labels[splits.validation],
-        skipped=listing.skipped,
+        skipped=tuple(map(visible, listing.skipped)),
         audit=_with_duplicates(found, samples, splits, verdicts),
     )
     return Dataset(samples, class_names, labels, splits, summary, listing.images, hashes)

@@ -55,8 +55,10 @@ def test_validate_prints_a_study_that_reads_back_the_same(selector: Command, pla
 def test_validate_prints_json(selector: Command) -> None:
     plain = json.loads(selector("validate", "study.yaml", "--format", "json").stdout)
 
-    assert plain["name"] == "tiny"
-    assert plain["budget"]["trials"] == 3
+    assert plain["study"]["name"] == "tiny"
+    assert plain["study"]["budget"]["trials"] == 3
+    assert sum(plain["data"]["counts"].values()) == 200
+    assert plain["data"]["audit"]["equality_only"] == 200
 
 
 def test_schema_knows_samplers_pruners_and_metrics(selector: Command) -> None:

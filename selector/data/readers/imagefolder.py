@@ -40,6 +40,7 @@ class _Tree:
         self.root = root
         self.found = Found()
         self.ids: set[str] = set()
+        self.top = self._entries(root)
 
     def split_folders(self) -> dict[SplitName, Path]:
         """The split folders at the top; empty if the class folders are there.
@@ -47,7 +48,7 @@ class _Tree:
         A class may be called `train`, next to `bus` and `car`, so two split names (or nothing
         else) are needed to tell the layouts apart.
         """
-        folders = [entry for entry in self._entries(self.root) if entry.is_dir()]
+        folders = [entry for entry in self.top if entry.is_dir()]
         named = [entry for entry in folders if entry.name.lower() in SPLIT_NAMES]
         if len(named) < min(2, len(folders)) or not named:
             return {}
@@ -73,7 +74,7 @@ class _Tree:
     def read_classes(self, folder: Path, split: SplitName | None) -> None:
         """The class folders inside `folder`; loose files beside them are passed over."""
         classes = 0
-        for entry in self._entries(folder):
+        for entry in self.top if folder == self.root else self._entries(folder):
             if not entry.is_dir():
                 self._loose(entry)
                 continue
@@ -88,11 +89,14 @@ class _Tree:
 
     def _read_class(self, entry: os.DirEntry[str], split: SplitName | None) -> None:
         before, skipped = len(self.found.samples), len(self.found.skipped)
+        complaints = len(self.found.problems)
         label = normal(entry.name)
         self._enter(entry, parents=(str(self.root),), label=label, split=split)
         if len(self.found.samples) > before:
             return
         self.found.blamed.add(label)
+        if len(self.found.problems) > complaints:
+            return  # which says why there are none
         others = len(self.found.skipped) - skipped
         note = f", only {others} other files" if others else ""
         self.found.wrong(
