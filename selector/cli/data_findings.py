@@ -67,7 +67,8 @@ def _alike_lines(word: str, what: str, groups: Sequence[AlikePictures]) -> tuple
     torn = sum(group.splits_differ for group in groups)
     doubtful = sum(group.labels_differ for group in groups)
     summary = (
-        f"{word:<7} {files:,} files in {len(groups):,} groups show {what}: "
+        f"{word:<7} {files:,} files in {len(groups):,} {_agreeing('group(s)', len(groups))} "
+        f"show {what}: "
         f"{torn:,} in several splits, {doubtful:,} under several labels"
     )
     return (summary, *_first(map(_alike, groups), len(groups)))
