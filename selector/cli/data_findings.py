@@ -15,10 +15,10 @@ _INDENT = " " * 8
 
 def warning_lines(audit: DataAudit) -> tuple[str, ...]:
     """What makes scores worth less than they look, one line each; none when all is well."""
-    alike = (*audit.copies, *audit.near)
+    doubtful = sum(group.labels_differ for group in audit.copies)
     leaking = sum(group.splits_differ for group in audit.near)
     found = (
-        (sum(group.labels_differ for group in alike), "picture(s) under more than one label"),
+        (doubtful, "picture(s) under more than one label"),
         (leaking, "picture(s) with near duplicates in several splits: scores may be too high"),
         (len(audit.moved), "image(s) moved to train, where their copies are"),
         (len(audit.bad), "bad image(s) left out"),
@@ -35,6 +35,7 @@ def finding_lines(summary: DataSummary) -> tuple[str, ...]:
         *_near_lines(summary),
         *_listed("moved", "moved to train, where their copies are", summary.audit.moved),
         *_listed("bad", "left out", summary.audit.bad),
+        *_passed_over(summary),
     )
 
 
@@ -68,8 +69,7 @@ def _alike_lines(word: str, what: str, groups: Sequence[AlikePictures]) -> tuple
     doubtful = sum(group.labels_differ for group in groups)
     summary = (
         f"{word:<7} {files:,} files in {len(groups):,} {_agreeing('group(s)', len(groups))} "
-        f"show {what}: "
-        f"{torn:,} in several splits, {doubtful:,} under several labels"
+        f"show {what}: {torn:,} in several splits, {doubtful:,} under several labels"
     )
     return (summary, *_first(map(_alike, groups), len(groups)))
 
@@ -98,6 +98,13 @@ def _listed(word: str, what: str, lines: Sequence[str]) -> tuple[str, ...]:
         return ()
     summary = f"{word:<7} {len(lines):,} {_agreeing('image(s)', len(lines))} {what}"
     return (summary, *_first(map(figures.safe, lines), len(lines)))
+
+
+def _passed_over(summary: DataSummary) -> tuple[str, ...]:
+    count = len(summary.skipped) - len(summary.audit.bad)
+    if not count:
+        return ()
+    return (f"other   {count:,} {_agreeing('file(s)', count)} passed over, no image by its name",)
 
 
 def _first(lines: Iterable[str], total: int) -> tuple[str, ...]:

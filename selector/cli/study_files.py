@@ -82,7 +82,8 @@ def _draft(images: Path, output: Path) -> str:
 
     with watching(quiet=False) as observe:
         dataset = images_of.inspect(
-            DataSpec(path=str(images.absolute())),
+            # Only classes and sizes are wanted; what is wrong with the splits, `validate` says.
+            DataSpec(path=str(images.absolute()), on_duplicates="move_to_train"),
             base=Path.cwd(),
             cache=load_settings().cache,
             progress=lambda done, total, label: observe(

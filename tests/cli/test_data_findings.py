@@ -73,6 +73,7 @@ def test_validate_tells_people_what_the_audit_found(selector: Command, place: Pa
     shutil.copy(folder / "ant" / "0.png", folder / "bee" / "same.png")
     Image.open(folder / "ant" / "1.png").save(folder / "ant" / "1 again.jpg", quality=90)
     (folder / "bee" / "bad\x1b[31m.png").write_text("no image")
+    (folder / "bee" / "notes.txt").write_text("as found in the garden")
 
     result = selector("validate", "study.yaml")
 
@@ -83,6 +84,7 @@ def test_validate_tells_people_what_the_audit_found(selector: Command, place: Pa
     assert "ant/1 again.jpg" in result.stderr
     assert "bad     1 image left out" in result.stderr
     assert "bee/bad\\x1b[31m.png: not an image" in result.stderr
+    assert "other   1 file passed over, no image by its name" in result.stderr
     assert "\x1b" not in result.stderr
     assert "audit" not in result.stdout
 
