@@ -15,9 +15,12 @@ SelectorError                    1
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 _LISTED = 60  # longer menus are not printed whole
+# Control characters steer a terminal, and direction marks reorder what a reader sees.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class SelectorError(Exception):
@@ -45,7 +48,13 @@ class StudyFileError(ProblemsError):
 
 
 class DataError(ProblemsError):
-    """The data cannot be used; each problem names the file or class and the way out."""
+    """The data cannot be used; each problem names the file or class and the way out.
+
+    A file may be called anything: each problem is made one line that steers no terminal.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__([visible(problem) for problem in problems])
 
 
 class UnknownNameError(InputError):
@@ -96,6 +105,11 @@ class TrialFailedError(SelectorError):
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
         self.cause = cause
+
+
+def visible(text: str) -> str:
+    """The text with control and direction characters written out, as `\\x1b`."""
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from selector.records import Goal, Origin, Scalar, SplitName, TrialCounts
+from selector.records import DataAudit, Goal, Origin, Scalar, SplitName, TrialCounts
 
 PrefixOutcome = Literal["hit", "filled", "declined"]
 
@@ -36,6 +36,7 @@ class RunReady:
     counts: Mapping[SplitName, int]
     classes: int
     backbones: tuple[str, ...]
+    audit: DataAudit = field(default_factory=DataAudit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -219,4 +219,5 @@ def _ready(prepared: Prepared, store: Store, *, seats: Sequence[Seat]) -> RunRea
         counts=summary.counts,
         classes=len(summary.class_names),
         backbones=spec.backbone_names,
+        audit=summary.audit,
     )

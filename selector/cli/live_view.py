@@ -115,6 +115,7 @@ class LiveView:
         self._print(Text(wording.study_line(ready), style="bold"))
         for line in (
             wording.data_line(ready),
+            *wording.audit_lines(ready),
             wording.store_line(ready),
             wording.budget_line(ready),
         ):

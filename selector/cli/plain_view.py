@@ -33,6 +33,7 @@ class PlainView:
                 for line in (
                     wording.study_line(event),
                     wording.data_line(event),
+                    *wording.audit_lines(event),
                     wording.store_line(event),
                     wording.budget_line(event),
                 ):

@@ -42,13 +42,24 @@ def init(images: Images, output: Output = Path("study.yaml"), force: Force = Fal
 
 
 def validate(file: StudyFile, overrides: Overrides = None, output: SpecFormat = "yaml") -> None:
-    """Check a study file with its data, backbones, sampler and pruner; print it with defaults."""
+    """Check a study file with its data, backbones, sampler and pruner; print it with defaults.
+
+    What the audit of the data found goes to standard error; JSON holds the study and the findings.
+    """
+    from selector.cli import data_findings
     from selector.preflight import load_prepared
     from selector.spec import to_plain, to_yaml
 
     with watching(quiet=False) as observe:
-        spec = load_prepared(file, overrides=overrides or (), observe=observe).spec
-    data(to_yaml(spec) if output == "yaml" else json.dumps(to_plain(spec), indent=2))
+        prepared = load_prepared(file, overrides=overrides or (), observe=observe)
+    spec, summary = prepared.spec, prepared.dataset.summary
+    for line in data_findings.finding_lines(summary):
+        note(line)
+    if output == "yaml":
+        data(to_yaml(spec))
+        return
+    document = {"study": to_plain(spec), "data": data_findings.document(summary)}
+    data(json.dumps(document, indent=2))
 
 
 def schema() -> None:
@@ -71,7 +82,8 @@ def _draft(images: Path, output: Path) -> str:
 
     with watching(quiet=False) as observe:
         dataset = images_of.inspect(
-            DataSpec(path=str(images.absolute())),
+            # Only classes and sizes are wanted; what is wrong with the splits, `validate` says.
+            DataSpec(path=str(images.absolute()), on_duplicates="move_to_train"),
             base=Path.cwd(),
             cache=load_settings().cache,
             progress=lambda done, total, label: observe(

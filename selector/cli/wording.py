@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from selector.cli import data_findings
 from selector.events import FunnelEnded, RunReady, StudyChanged, TrialEnded, WorkerNote
 from selector.reporting import figures
 
@@ -22,6 +23,11 @@ def study_line(ready: RunReady) -> str:
     """What is searched, where it runs."""
     metric = figures.with_arrow(ready.metric, ready.goal)
     return f"study   {figures.safe(ready.study)}: {metric}, on {figures.safe(ready.device)}"
+
+
+def audit_lines(ready: RunReady) -> tuple[str, ...]:
+    """What the audit of the data warns of."""
+    return data_findings.warning_lines(ready.audit)
 
 
 def store_line(ready: RunReady) -> str:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from selector.data import readers
-from selector.data.audit import Verdict, audit
+from selector.data.audit import NOT_COMPARED, Verdict, audit
+from selector.data.duplicates import crossing, describe, move_to_train, tie
 from selector.data.fingerprint import fingerprint
 from selector.data.limit import subsample
 from selector.data.parallel import Progress
 from selector.data.problems import Problem, lines
 from selector.data.readers.base import ImageSource, Listing
 from selector.data.split import SPLITS, split, split_problems
-from selector.errors import DataError
-from selector.records import DataSummary, Ints, Sample, SplitName, Splits
+from selector.errors import DataError, visible
+from selector.records import DataAudit, DataSummary, Ints, Sample, SplitName, Splits
 
 if TYPE_CHECKING:
     from selector.spec.schema import DataSpec
@@ -48,14 +49,17 @@ def inspect(
     listing = _read(spec, base=base)
     verdicts = audit(listing, cache=cache, progress=progress)
     problems = list(listing.problems)
+    found = DataAudit()
     if spec.on_bad_image == "skip":
+        found = replace(found, bad=tuple(each.fault for each in verdicts if each.fault))
         listing, verdicts = _without_bad(listing, verdicts)
     else:
         problems += _faults(verdicts)
-    problems += split_problems(listing.samples, blamed=listing.blamed)
+    placed, moved, torn = _placed(spec, listing.samples, verdicts)
+    problems += [*torn, *split_problems(placed, blamed=listing.blamed)]
     if problems:
         raise DataError(lines(problems))
-    return _dataset(spec, listing, [verdict.sha256 or "" for verdict in verdicts])
+    return _dataset(spec, listing, verdicts, placed=placed, found=replace(found, moved=moved))
 
 
 def _read(spec: DataSpec, *, base: Path) -> Listing:
@@ -89,12 +93,44 @@ def _without_bad(
     return kept, tuple(verdicts[index] for index in good)
 
 
-def _dataset(spec: DataSpec, listing: Listing, hashes: Sequence[str]) -> Dataset:
+def _placed(
+    spec: DataSpec, samples: tuple[Sample, ...], verdicts: Sequence[Verdict]
+) -> tuple[tuple[Sample, ...], tuple[str, ...], list[Problem]]:
+    """The samples as they are to be split, with copies together; the ids moved; what is wrong."""
+    # An image that cannot be decoded is a copy of nothing.
+    pixels = [
+        verdict.pixels or sample.id for verdict, sample in zip(verdicts, samples, strict=True)
+    ]
+    if spec.on_duplicates == "refuse":
+        torn = crossing(samples, pixels)
+        return (samples if torn else tie(samples, pixels)), (), torn
+    placed, moved = move_to_train(samples, pixels)
+    emptied = {each.split for each in samples} - {each.split for each in placed} - {"train"}
+    problems = [
+        Problem(
+            "splits without a picture of their own",
+            f"Every picture of the {name} split is also in another one. "
+            "Give it other pictures, or none at all to have it drawn.",
+        )
+        for name in sorted(name for name in emptied if name is not None)
+    ]
+    return tie(placed, pixels), moved, problems
+
+
+def _dataset(
+    spec: DataSpec,
+    listing: Listing,
+    verdicts: Sequence[Verdict],
+    *,
+    placed: Sequence[Sample],
+    found: DataAudit,
+) -> Dataset:
     samples = listing.samples
+    hashes = tuple(verdict.sha256 or "" for verdict in verdicts)
     class_names = tuple(sorted({sample.label for sample in samples}))
     position = {name: index for index, name in enumerate(class_names)}
     labels = np.array([position[sample.label] for sample in samples], dtype=np.int64)
-    splits = split(samples, spec.split)
+    splits = split(placed, spec.split)
     summary = DataSummary(
         fingerprint=fingerprint(samples, hashes),
         class_names=class_names,
@@ -102,9 +138,24 @@ def _dataset(spec: DataSpec, listing: Listing, hashes: Sequence[str]) -> Dataset
         class_counts=_class_counts(labels, splits, class_names),
         validation_ids=tuple(samples[index].id for index in splits.validation),
         validation_labels=labels[splits.validation],
-        skipped=listing.skipped,
+        skipped=tuple(map(visible, listing.skipped)),
+        audit=_with_duplicates(found, samples, splits, verdicts),
     )
-    return Dataset(samples, class_names, labels, splits, summary, listing.images, tuple(hashes))
+    return Dataset(samples, class_names, labels, splits, summary, listing.images, hashes)
+
+
+def _with_duplicates(
+    found: DataAudit, samples: Sequence[Sample], splits: Splits, verdicts: Sequence[Verdict]
+) -> DataAudit:
+    names = {index: name for name in SPLITS for index in indices(splits, name).tolist()}
+    copies, near = describe(
+        samples,
+        [names[index] for index in range(len(samples))],
+        pixels=[verdict.pixels or "" for verdict in verdicts],
+        alike=[verdict.alike for verdict in verdicts],
+    )
+    small = sum(verdict.alike == NOT_COMPARED for verdict in verdicts)
+    return replace(found, copies=copies, near=near, equality_only=small)
 
 
 def indices(splits: Splits, name: SplitName) -> Ints:

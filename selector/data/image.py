@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import threading
 import zlib
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,11 +17,13 @@ from selector.records import Bytes, Preprocessing
 
 DECODER_VERSION = 1  # raise it with any change that changes decoded pixels
 MAX_PIXELS = 64_000_000
+_LARGE = 24_000_000  # pixels: beyond cameras in common use; each takes some 10 bytes
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 )
 
+_one_by_one = threading.Lock()
 _JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))  # and everything that starts with a dot
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -54,7 +58,8 @@ def load_image(source: Path | str | BinaryIO, *, name: str | None = None) -> Ima
     try:
         with Image.open(source, formats=FORMATS) as image:
             _check_size(image, shown)
-            return _to_rgb(ImageOps.exif_transpose(image))
+            with _turn(image):
+                return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         legal = ", ".join(FORMATS)
         raise DataError(
@@ -92,6 +97,11 @@ def _check_size(image: Image.Image, shown: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise DataError([_too_large(shown, f" ({width} x {height})")])
+
+
+def _turn(image: Image.Image) -> AbstractContextManager[object]:
+    """Large images are decoded one after the other: as many at once as there are cores is a lot."""
+    return _one_by_one if image.width * image.height > _LARGE else nullcontext()
 
 
 def _too_large(shown: str, size: str) -> str:

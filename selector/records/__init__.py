@@ -12,6 +12,8 @@ from selector.records.aliases import (
     TrialState,
 )
 from selector.records.data import (
+    AlikePictures,
+    DataAudit,
     DataSummary,
     Preprocessing,
     Sample,
@@ -53,11 +55,13 @@ from selector.records.workers import (
 )
 
 __all__ = [
+    "AlikePictures",
     "Assignment",
     "BackboneProxies",
     "Bytes",
     "Candidate",
     "ClassScore",
+    "DataAudit",
     "DataSummary",
     "EpochRecord",
     "EpochResult",

@@ -43,6 +43,43 @@ class Splits:
 
 
 @dataclass(frozen=True, slots=True)
+class AlikePictures:
+    """Samples that show the same picture, or nearly so: ids, classes and splits, position by
+    position."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    splits: tuple[SplitName, ...]
+
+    @property
+    def labels_differ(self) -> bool:
+        """Whether at least one of the labels must be wrong."""
+        return len(set(self.labels)) > 1
+
+    @property
+    def splits_differ(self) -> bool:
+        """Whether what is learnt from one is asked of another."""
+        return len(set(self.splits)) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataAudit:
+    """What the look at every picture found that does not keep a study from running.
+
+    `copies` have the same pixels, `near` are near duplicates. `moved` are the ids that were given
+    to another split and went to train, because a copy is there. `bad` has one line a picture that
+    was left out, with the reason. `equality_only` counts pictures too small or too plain to be
+    near duplicates of anything.
+    """
+
+    copies: tuple[AlikePictures, ...] = ()
+    near: tuple[AlikePictures, ...] = ()
+    moved: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+    equality_only: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DataSummary:
     """What the store and the reports know of a data set, without its images."""
 
@@ -52,7 +89,8 @@ class DataSummary:
     class_counts: Mapping[str, Mapping[SplitName, int]]
     validation_ids: tuple[str, ...]
     validation_labels: Ints  # (n_validation,)
-    skipped: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()  # files that were passed over
+    audit: DataAudit = DataAudit()
 
 
 @dataclass(frozen=True, slots=True)

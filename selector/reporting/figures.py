@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
 
+from selector.errors import visible
 from selector.records import Goal, Scalar
 
 MISSING = "–"
-# Control characters steer a terminal, and direction marks reorder what a reader sees.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def safe(text: str) -> str:
     """The text with control and direction characters written out, as `\\x1b`."""
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return visible(text)
 
 
 def with_arrow(metric: str, goal: Goal) -> str:

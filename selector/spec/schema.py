@@ -80,6 +80,7 @@ class DataSpec(Section):
     limit: Count | None = None  # a stratified subsample, for a quick look
     split: SplitSpec = SplitSpec()
     on_bad_image: Literal["refuse", "skip"] = "refuse"
+    on_duplicates: Literal["refuse", "move_to_train"] = "refuse"  # one picture in several splits
 
     @model_validator(mode="wrap")
     @classmethod

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zlib
 from typing import Any
 
 import numpy as np
 
-from selector.records import DataSummary, Floats
+from selector.records import AlikePictures, DataAudit, DataSummary, Floats
 
 _LEVEL = 1  # log-probabilities hardly compress further, and higher levels cost much more time
 
@@ -36,7 +37,11 @@ def summary_to_plain(data: DataSummary) -> dict[str, Any]:
 
 def pack_validation(data: DataSummary) -> bytes:
     """The long part of a data summary, sample by sample: compressed JSON."""
-    plain = {"ids": list(data.validation_ids), "labels": data.validation_labels.tolist()}
+    plain = {
+        "ids": list(data.validation_ids),
+        "labels": data.validation_labels.tolist(),
+        "audit": dataclasses.asdict(data.audit),
+    }
     return zlib.compress(json.dumps(plain).encode())
 
 
@@ -51,4 +56,21 @@ def unpack_summary(fingerprint: str, plain: dict[str, Any], validation: bytes) -
         validation_ids=tuple(samples["ids"]),
         validation_labels=np.array(samples["labels"], dtype=np.int64),
         skipped=tuple(plain["skipped"]),
+        audit=_audit(samples.get("audit", {})),  # studies of the first versions have none
+    )
+
+
+def _audit(plain: dict[str, Any]) -> DataAudit:
+    def alike(key: str) -> tuple[AlikePictures, ...]:
+        return tuple(
+            AlikePictures(tuple(each["ids"]), tuple(each["labels"]), tuple(each["splits"]))
+            for each in plain.get(key, ())
+        )
+
+    return DataAudit(
+        copies=alike("copies"),
+        near=alike("near"),
+        moved=tuple(plain.get("moved", ())),
+        bad=tuple(plain.get("bad", ())),
+        equality_only=plain.get("equality_only", 0),
     )

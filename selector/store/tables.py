@@ -79,7 +79,7 @@ class StudyTable(Table):
     spec_sha256: Mapped[str] = mapped_column(String(64))
     fingerprint: Mapped[str]
     data: Mapped[dict[str, Any]]  # class names and counts
-    validation: Mapped[bytes]  # ids and labels of the validation split, compressed JSON
+    validation: Mapped[bytes]  # its ids and labels, and the audit: compressed JSON
     version: Mapped[int] = mapped_column(server_default="1")  # of its search space
     created_at: Mapped[dt.datetime]
 

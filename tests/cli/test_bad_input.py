@@ -26,10 +26,10 @@ def _image(path: Path, seed: int = 0) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def _tree(root: Path, classes: str = "ab", each: int = 8) -> None:
+def _tree(root: Path, classes: str = "ab", each: int = 8, *, first: int = 0) -> None:
     for c in classes:
         for i in range(each):
-            _image(root / c / f"{i}.png", seed=ord(c) * 100 + i)
+            _image(root / c / f"{i}.png", seed=ord(c) * 100 + first + i)
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def _class_with_one_image(root: Path) -> None:
 
 
 def _class_folders_that_differ(root: Path) -> None:
-    for split, classes in (("train", "abc"), ("validation", "ab")):
-        _tree(root / split, classes)
+    for split, classes, first in (("train", "abc", 0), ("validation", "ab", 50)):
+        _tree(root / split, classes, first=first)
     for c in "ab":
         for path in (root / c).iterdir():
             path.unlink()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from selector.spec import load_study, parse_study
 from tests.cli.conftest import Command
-from tests.cli.test_bad_input import _tree
+from tests.cli.test_bad_input import _image, _tree
 
 
 def test_init_writes_a_study_that_validates(selector: Command, place: Path) -> None:
@@ -55,8 +55,10 @@ def test_validate_prints_a_study_that_reads_back_the_same(selector: Command, pla
 def test_validate_prints_json(selector: Command) -> None:
     plain = json.loads(selector("validate", "study.yaml", "--format", "json").stdout)
 
-    assert plain["name"] == "tiny"
-    assert plain["budget"]["trials"] == 3
+    assert plain["study"]["name"] == "tiny"
+    assert plain["study"]["budget"]["trials"] == 3
+    assert sum(plain["data"]["counts"].values()) == 200
+    assert plain["data"]["audit"]["equality_only"] == 200
 
 
 def test_schema_knows_samplers_pruners_and_metrics(selector: Command) -> None:
@@ -65,3 +67,19 @@ def test_schema_knows_samplers_pruners_and_metrics(selector: Command) -> None:
     json.loads(text)
     for name in ("tpe", "cmaes", "hyperband", "successive_halving", "f1_macro", "log_loss"):
         assert f'"{name}"' in text
+
+
+def test_init_is_not_kept_by_pictures_that_are_in_two_splits(
+    selector: Command, place: Path
+) -> None:
+    for number, part in enumerate(("train", "val", "test")):
+        _tree(place / "own" / part)  # the same pictures in each, and a few of its own
+        for label in "ab":
+            _image(place / "own" / part / label / "own.png", seed=number + 10 * ord(label))
+
+    result = selector("init", "own", "--output", "own.yaml")
+    checked = selector("validate", "own.yaml", "--set", "search.backbone=toy:cnn")
+
+    assert result.exit_code == 0, result.stderr
+    assert checked.exit_code == 2
+    assert "are the same picture in several splits" in checked.stderr

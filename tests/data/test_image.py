@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from selector.data import image as image_module
 from selector.data import load_image, resize
 from selector.data.image import FORMATS
 from selector.errors import DataError
@@ -172,6 +176,30 @@ def test_damaged_bytes_give_an_image_or_a_data_error(format: str) -> None:
             assert load_image(io.BytesIO(bytes(damaged)), name="x").mode == "RGB"
         except DataError as error:
             assert error.problems[0].startswith("x:")
+
+
+def test_large_images_are_decoded_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = most = 0
+    seen = threading.Lock()
+
+    def slowly(opened: Image.Image) -> Image.Image:
+        nonlocal at_once, most
+        with seen:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.02)
+        with seen:
+            at_once -= 1
+        return opened.convert("RGB")
+
+    monkeypatch.setattr(image_module, "_to_rgb", slowly)
+    content = saved(picture(0, size=(20, 20))).getvalue()
+    for limit, expected in ((100, 1), (1000, 4)):
+        most = 0
+        monkeypatch.setattr(image_module, "_LARGE", limit)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(load_image, [io.BytesIO(content) for _ in range(4)]))
+        assert most == expected
 
 
 def square(size: int, interpolation: str = "bilinear") -> Preprocessing:

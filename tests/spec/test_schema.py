@@ -80,6 +80,7 @@ def test_a_binary_metric_needs_its_positive_class(problems: Problems) -> None:
         ("{path: a, split: {validation: 0}}", "data.split.validation: 0 should be greater than 0"),
         ('{path: ""}', "data.path: the text is empty"),
         ("{path: a, on_bad_image: ignore}", "Allowed: refuse, skip."),
+        ("{path: a, on_duplicates: move}", "Allowed: refuse, move_to_train."),
         ("flowers", "data: expected a mapping of keys, got 'flowers'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def choose(spec: DataSpec, *, base: Path) -> str:
 
 
 def _of_path(written: str, path: Path) -> str:
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - false for a name too long to exist, too
         raise DataError([_missing(written, path)])
     if path.is_dir():
         return "idx" if any(path.glob("*-idx3-ubyte*")) else "imagefolder"

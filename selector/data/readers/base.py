@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from PIL import Image
 
 from selector.data.image import load_image
 from selector.data.problems import Problem
+from selector.errors import DataError
 from selector.records import Bytes, Sample, SplitName
 
 if TYPE_CHECKING:
@@ -176,5 +179,16 @@ class Found:
 
 
 def locate(path: str, base: Path) -> Path:
-    """The path of the study file as an absolute one; relative paths start at `base`."""
-    return (base / Path(path).expanduser()).resolve()
+    """The path of the study file as an absolute one; relative paths start at `base`.
+
+    DataError if it cannot be a path at all.
+    """
+    try:
+        return Path(os.path.realpath(base / Path(path).expanduser()))
+    except (ValueError, RuntimeError) as error:  # a zero byte, a home folder of nobody
+        raise DataError([f"data.path '{path}' cannot be a path ({error}). Correct it."]) from error
+
+
+def normal(name: str) -> str:
+    """The name with every accented letter as one character, however the system spells it."""
+    return unicodedata.normalize("NFC", name)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selector.data.image import SUFFIXES, is_junk
-from selector.data.readers.base import SPLIT_NAMES, Found, Listing, locate
+from selector.data.readers.base import SPLIT_NAMES, Found, Listing, locate, normal
 from selector.records import Sample, SplitName
 
 if TYPE_CHECKING:
     from selector.spec.schema import DataSpec
+
+
+_DEEPEST = 100  # folders in folders; the walk goes down one call a folder
 
 
 class ImageFolder:
@@ -37,6 +39,8 @@ class _Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.found = Found()
+        self.ids: set[str] = set()
+        self.top = self._entries(root)
 
     def split_folders(self) -> dict[SplitName, Path]:
         """The split folders at the top; empty if the class folders are there.
@@ -44,7 +48,7 @@ class _Tree:
         A class may be called `train`, next to `bus` and `car`, so two split names (or nothing
         else) are needed to tell the layouts apart.
         """
-        folders = [entry for entry in self._entries(self.root) if entry.is_dir()]
+        folders = [entry for entry in self.top if entry.is_dir()]
         named = [entry for entry in folders if entry.name.lower() in SPLIT_NAMES]
         if len(named) < min(2, len(folders)) or not named:
             return {}
@@ -70,7 +74,7 @@ class _Tree:
     def read_classes(self, folder: Path, split: SplitName | None) -> None:
         """The class folders inside `folder`; loose files beside them are passed over."""
         classes = 0
-        for entry in self._entries(folder):
+        for entry in self.top if folder == self.root else self._entries(folder):
             if not entry.is_dir():
                 self._loose(entry)
                 continue
@@ -85,11 +89,14 @@ class _Tree:
 
     def _read_class(self, entry: os.DirEntry[str], split: SplitName | None) -> None:
         before, skipped = len(self.found.samples), len(self.found.skipped)
-        label = _normal(entry.name)
+        complaints = len(self.found.problems)
+        label = normal(entry.name)
         self._enter(entry, parents=(str(self.root),), label=label, split=split)
         if len(self.found.samples) > before:
             return
         self.found.blamed.add(label)
+        if len(self.found.problems) > complaints:
+            return  # which says why there are none
         others = len(self.found.skipped) - skipped
         note = f", only {others} other files" if others else ""
         self.found.wrong(
@@ -118,6 +125,10 @@ class _Tree:
                     "Remove it.",
                 )
                 return
+        if len(parents) > _DEEPEST:
+            text = f"{self._relative(entry)}: more than {_DEEPEST} folders deep. Move it up."
+            self.found.wrong("folders that lie too deep", text)
+            return
         for child in self._entries(Path(entry.path)):
             if child.is_dir():
                 self._enter(child, parents=(*parents, real), label=label, split=split)
@@ -137,6 +148,14 @@ class _Tree:
                 f"{sample_id!r}: the file's name is not valid UTF-8. Rename it.",
             )
             return
+        if sample_id in self.ids:
+            self.found.wrong(
+                "names that differ in their spelling only",
+                f"{sample_id}: two files have this name, with accented letters written in "
+                "different ways. Rename one of them.",
+            )
+            return
+        self.ids.add(sample_id)
         self.found.add(Sample(sample_id, label, split=split), Path(entry.path))
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
@@ -149,7 +168,21 @@ class _Tree:
                 "folders that cannot be read", f"{folder}: cannot be read ({error.strerror})."
             )
             return []
-        return sorted(visible, key=lambda entry: entry.name)
+        return sorted(filter(self._can_be_followed, visible), key=lambda entry: entry.name)
+
+    def _can_be_followed(self, entry: os.DirEntry[str]) -> bool:
+        """Whether it can be told what an entry is; not so for a link to itself, for example."""
+        try:
+            entry.is_dir()
+            entry.is_file()
+        except OSError as error:
+            self.found.wrong(
+                "links that cannot be followed",
+                f"{self._relative(entry)}: the link cannot be followed ({error.strerror}). "
+                "Remove it.",
+            )
+            return False
+        return True
 
     def _loose(self, entry: os.DirEntry[str]) -> None:
         self.found.skipped.append(self._relative(entry))
@@ -171,12 +204,7 @@ class _Tree:
         return True
 
     def _relative(self, entry: os.DirEntry[str]) -> str:
-        return _normal(Path(entry.path).relative_to(self.root).as_posix())
-
-
-def _normal(name: str) -> str:
-    # macOS spells accents apart from their letters, other systems don't.
-    return unicodedata.normalize("NFC", name)
+        return normal(Path(entry.path).relative_to(self.root).as_posix())
 
 
 def _is_text(name: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selector.data.problems import Problem, lines
-from selector.data.readers.base import SPLIT_NAMES, Found, Listing, locate
+from selector.data.readers.base import SPLIT_NAMES, Found, Listing, locate, normal
 from selector.errors import DataError, did_you_mean
 from selector.records import Sample, SplitName
 
@@ -90,6 +90,12 @@ class _Rows:
             self.found.wrong("rows without an image", f"{row.where}: the image path is empty.")
             return None
         file = Path(os.path.normpath(self.folder / row.image.replace("\\", "/")))
+        if not _can_be_name(row.image):
+            self.found.wrong(
+                "names that are no file names",
+                f"{row.where}: '{row.image}' cannot be the name of a file.",
+            )
+            return None
         real = Path(os.path.realpath(file))
         if not file.is_relative_to(self.folder) or not real.is_relative_to(self.folder):
             self.found.wrong(
@@ -98,7 +104,7 @@ class _Rows:
                 "Put the listing into a folder above its images.",
             )
             return None
-        if not file.is_file():
+        if not os.path.isfile(file):  # noqa: PTH113 - false for a name too long to exist, too
             self.found.wrong("missing images", f"{row.where}: no image file '{row.image}'.")
             return None
         return self._once(file.relative_to(self.folder).as_posix(), file, where=row.where)
@@ -136,7 +142,7 @@ def _rows(table: _Table, names: Mapping[str, str]) -> Iterator[_Row]:
         yield _Row(
             where,
             images[index].strip(),
-            labels[index].strip(),
+            normal(labels[index].strip()),
             groups[index].strip() if groups else None,
             splits[index].strip() if splits else None,
         )
@@ -202,6 +208,13 @@ def _read_parquet(path: Path) -> _Table:
         for name in table.column_names
     }
     return _Table(columns, [f"{path.name}, row {row}" for row in range(1, table.num_rows + 1)])
+
+
+def _can_be_name(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _legal_splits() -> str:
