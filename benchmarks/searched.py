@@ -43,7 +43,7 @@ class Searched:
         prepared = prepare(study_of(folder, trials), base=home, observe=_ignore)
         spec = prepared.spec
         store = Store.open(f"sqlite:///{home / 'selector.db'}")
-        register(store, spec, prepared.dataset.summary)
+        register(store, spec, prepared.dataset.summary, base=home)
         run_id = store.begin_run(_start(spec, prepared.dataset.summary.fingerprint))
         pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
         backend = storage.open_storage(store)
