@@ -11,6 +11,12 @@ from selector.records.aliases import (
     SplitName,
     TrialState,
 )
+from selector.records.bundles import (
+    ExportedBundle,
+    Licence,
+    ParityReport,
+    Threshold,
+)
 from selector.records.data import (
     DataSummary,
     Preprocessing,
@@ -56,12 +62,15 @@ __all__ = [
     "DataSummary",
     "EpochRecord",
     "EpochResult",
+    "ExportedBundle",
     "Floats",
     "Goal",
     "Ints",
     "Leaderboard",
     "LeaderboardRow",
+    "Licence",
     "Origin",
+    "ParityReport",
     "Prediction",
     "Preprocessing",
     "ProxyAudit",
@@ -77,6 +86,7 @@ __all__ = [
     "StepCost",
     "StudyRow",
     "StudySummary",
+    "Threshold",
     "TrainingData",
     "TrialCounts",
     "TrialEnd",
