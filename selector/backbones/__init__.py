@@ -49,9 +49,7 @@ def check(name: str, *, weights: str = "pretrained") -> None:
 def library_network(name: str, *, image_size: int, n_classes: int) -> LibraryNetwork | None:
     """How a library makes this network by itself; None where only this package can."""
     source, architecture = split_name(name)
-    return _source(source).library_network(
-        architecture, image_size=image_size, n_classes=n_classes
-    )
+    return _source(source).library_network(architecture, image_size=image_size, n_classes=n_classes)
 
 
 def licences(name: str, *, weights: str) -> tuple[Licence, ...]:

@@ -40,9 +40,9 @@ def library_network(
 
 def package_licence(distribution: str, *, part: str | None = None) -> Licence:
     """What an installed package says of its own licence."""
-    about = importlib.metadata.metadata(distribution)
+    about = importlib.metadata.metadata(distribution).json
     version = importlib.metadata.version(distribution)
-    said = (about.get(key) or "" for key in ("License-Expression", "License"))
+    said = (str(about.get(key) or "") for key in ("license_expression", "license"))
     terms = next((text for text in said if text not in _SAYS_NOTHING), UNKNOWN)
     source = f"metadata of the package {distribution} {version}"
     return Licence(part or f"{distribution} (code)", terms.splitlines()[0], source)

@@ -44,9 +44,7 @@ class Classifier:
         self._network = network
 
     @classmethod
-    def open(
-        cls, folder: Path, *, threads: int | None = None, runtime: Any = None
-    ) -> Classifier:
+    def open(cls, folder: Path, *, threads: int | None = None, runtime: Any = None) -> Classifier:
         """The classifier in a folder; BundleError where the folder is not as it was written.
 
         `threads` bounds the processor threads of the network. `runtime` replaces runtime.py.
@@ -147,7 +145,9 @@ def _check_content(file: Path, expected: str | None) -> None:
         raise BundleError(f"{file}: cannot be read ({error.strerror})") from error
     if found != expected:
         wanted = f"{expected[:12]}... as in bundle.json" if expected else "listed in bundle.json"
-        raise BundleError(f"{file}: its sha256 is {found[:12]}..., not {wanted}; damaged or changed")
+        raise BundleError(
+            f"{file}: its sha256 is {found[:12]}..., not {wanted}; damaged or changed"
+        )
 
 
 def _check_description(text: str, bundle: Mapping[str, Any], file: Path) -> None:

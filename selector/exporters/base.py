@@ -87,7 +87,9 @@ class Exporter(Protocol):
 
 def shipment_of(predictor: Predictor, *, backbone: str) -> Shipment:
     """What a predictor predicts with, for exporters."""
-    network, preprocessing = predictor.network.eval(), predictor.preprocessing
+    # Weights in the ordinary order of their dimensions, which every format can hold.
+    network = predictor.network.eval().to(memory_format=torch.contiguous_format)
+    preprocessing = predictor.preprocessing
     shipped = ShippedNetwork(network, preprocessing, predictor.task).eval()
     return Shipment(backbone, network, shipped, preprocessing, predictor.class_names)
 

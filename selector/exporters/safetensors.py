@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,16 @@ class SafetensorsExporter:
 
     def write(self, shipment: Shipment, path: Path) -> Mapping[str, Any]:
         """Write the weights; gives how the network is built."""
-        form = _library_network(shipment)
+        form = _form(shipment)
         named = _own_names(shipment.network) if form is None else _names(shipment.network, form)
         plain = {name: tensor.detach().contiguous().clone() for name, tensor in named.items()}
-        safetensors.torch.save_file(plain, path, {"description": shipment.description()})
+        # Not save_file: it makes a file that only its owner may read.
+        path.write_bytes(safetensors.torch.save(plain, {"description": shipment.description()}))
         return {"network": _about(shipment)}
 
 
 def _about(shipment: Shipment) -> Mapping[str, Any]:
-    form = _library_network(shipment)
+    form = _form(shipment)
     if form is None:
         options = {"image_size": shipment.preprocessing.size}
         return {"library": "selector", "architecture": shipment.backbone, "options": options}
@@ -52,12 +54,15 @@ def _about(shipment: Shipment) -> Mapping[str, Any]:
     }
 
 
-def _library_network(shipment: Shipment) -> LibraryNetwork | None:
-    return backbones.library_network(
-        shipment.backbone,
-        image_size=shipment.preprocessing.size,
-        n_classes=len(shipment.class_names),
+def _form(shipment: Shipment) -> LibraryNetwork | None:
+    return _library_network(
+        shipment.backbone, shipment.preprocessing.size, len(shipment.class_names)
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _library_network(backbone: str, image_size: int, n_classes: int) -> LibraryNetwork | None:
+    return backbones.library_network(backbone, image_size=image_size, n_classes=n_classes)
 
 
 def _names(network: Network, form: LibraryNetwork) -> dict[str, Tensor]:

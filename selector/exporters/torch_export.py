@@ -32,7 +32,5 @@ class TorchExporter:
                 dynamic_shapes=batch_of_any_size(),
             )
         program.example_inputs = None  # the one thing that torch would pickle
-        torch.export.save(
-            program, path, extra_files={"description.json": shipment.description()}
-        )
+        torch.export.save(program, path, extra_files={"description.json": shipment.description()})
         return {}

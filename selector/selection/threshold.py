@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from selector import metrics
 from selector.errors import InputError
 from selector.records import Floats, Ints, Threshold
 
 DEFAULT = 0.5
+_Array = npt.NDArray[np.float64]
 
 
 def tune(
-    metric: str, labels: Ints, log_probabilities: Floats, class_names: tuple[str, str], positive: int
+    metric: str,
+    labels: Ints,
+    log_probabilities: Floats,
+    *,
+    class_names: tuple[str, ...],
+    positive: int,
 ) -> Threshold:
     """The threshold with the best `metric` on these predictions, of equals the nearest to 0.5.
 
@@ -40,7 +47,7 @@ def check(metric: str) -> None:
         )
 
 
-def _confusions(labels: Ints, probabilities: Floats, values: Floats, positive: int) -> Ints:
+def _confusions(labels: Ints, probabilities: _Array, values: _Array, positive: int) -> Ints:
     """The confusion matrix (thresholds, 2, 2) at each threshold."""
     counts = np.zeros((len(values), 2, 2), dtype=np.int64)
     for true in (0, 1):
