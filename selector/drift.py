@@ -19,6 +19,7 @@ EDITABLE = (
     "workers",
     "trials_per_device",
     "funnel",
+    "threshold",
     "training.fused_heads",
     "training.prefix_cache",
 )

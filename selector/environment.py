@@ -73,7 +73,7 @@ def describe(device: torch.device, *, base: Path) -> Mapping[str, Any]:
         "host": socket.gethostname(),
         "cores": os.cpu_count(),
         "device": device_name(device),
-        "folder": str(base),
+        "folder": str(base.resolve()),  # relative paths of the study file start here
         "packages": dict(_versions()),
         "git_commit": _git_commit(base),
     }

@@ -9,6 +9,7 @@ SelectorError                    1
 ├── UnavailableError             4   store, weights or device cannot be reached
 ├── NoCandidateError             5   the budget ended and no trial completed
 ├── InterruptedRun             130   stopped by the user (143 for SIGTERM); resumable
+├── ParityError                  1   an exported file does not score what is stored
 └── TrialFailedError             1   one trial failed, with a cause; never leaves the worker loop
 """
 
@@ -97,6 +98,10 @@ class InterruptedRun(SelectorError):
     def __init__(self, message: str, *, exit_code: int = 130) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class ParityError(SelectorError):
+    """The exported file does not say what the candidate said, so it must not be shipped."""
 
 
 class TrialFailedError(SelectorError):

@@ -1,9 +1,9 @@
-"""Labels and probabilities of images, from a stored candidate."""
+"""Labels and probabilities of images, from a stored candidate or an exported bundle."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from selector import backbones, data, tasks
-from selector.errors import ConflictError, InputError
+from selector import backbones, consumer, data, tasks
+from selector.consumer import predict as consumer_program
+from selector.consumer.predict import Classifier
+from selector.errors import ConflictError, InputError, UnavailableError
 from selector.records import Floats, Prediction, Preprocessing, TrialRow
 from selector.selection.best import best_candidate
 from selector.store import Store
@@ -33,6 +35,7 @@ class Predictor:
     task: Task
     device: torch.device
     precision: Precision
+    about: Mapping[str, str]  # what the checkpoint says of itself
 
     def predict(self, paths: Sequence[Path]) -> Iterator[Prediction]:
         """One prediction an image, in order; DataError for a file that is no readable image."""
@@ -89,7 +92,47 @@ def load_predictor(
         device,
         # Reduced precision is a property of the device it was trained on.
         metadata["precision"] if device.type == "cuda" else "fp32",  # type: ignore[arg-type]
+        metadata,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class BundlePredictor:
+    """An exported bundle; it needs no store and not what it was trained with."""
+
+    classifier: Classifier
+    preprocessing: Preprocessing
+
+    def predict(self, paths: Sequence[Path]) -> Iterator[Prediction]:
+        """One prediction an image, in order; DataError for a file that is no readable image."""
+        names = self.classifier.class_names
+        for start in range(0, len(paths), BATCH):
+            chunk = paths[start : start + BATCH]
+            pixels = np.stack([data.resize(data.load_image(p), self.preprocessing) for p in chunk])
+            found = np.exp(self.classifier.log_probabilities(pixels))
+            for path, row in zip(chunk, found, strict=True):
+                named = dict(zip(names, (float(p) for p in row), strict=True))
+                yield Prediction(str(path), self.classifier.label(named), named)
+
+
+def open_bundle(folder: Path) -> BundlePredictor:
+    """The predictor in a bundle's folder, on the CPU. Runs no code from the folder.
+
+    Raises InputError for a bundle that is damaged or was changed, UnavailableError where the
+    packages of its format are not installed.
+    """
+    try:
+        about = consumer_program.read_bundle(folder)
+        runtime = consumer.load_runtime(about["format"])
+        classifier = Classifier.open(folder, runtime=runtime)
+    except consumer_program.BundleError as error:
+        raise InputError(f"{error}. Export it again: selector export.") from error
+    except ImportError as error:
+        raise UnavailableError(
+            f"Bundle '{folder}' needs a package that is not here ({error}). "
+            f"Install what it lists: pip install -r {folder / 'requirements.txt'}."
+        ) from error
+    return BundlePredictor(classifier, _preprocessing(json.dumps(about["preprocessing"])))
 
 
 def candidate_of(store: Store, study: str, *, trial: int | None = None) -> TrialRow:

@@ -91,6 +91,11 @@ def check_classes(spec: StudySpec, class_names: tuple[str, ...]) -> None:
         raise InputError(
             f"metric '{name}' needs metric.positive_class. Classes: {', '.join(class_names)}."
         )
+    if spec.threshold == "tune" and len(class_names) != 2:
+        raise InputError(
+            f"threshold: tune is for two classes, and the data has {len(class_names)}: "
+            f"{', '.join(class_names)}. Leave it out."
+        )
 
 
 def check_folder(artifacts: Path) -> None:

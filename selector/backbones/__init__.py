@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from selector.backbones.base import STAGES, Backbone, BackboneSource
+from selector.backbones.base import STAGES, Backbone, BackboneSource, LibraryNetwork
 from selector.errors import InputError, UnknownNameError
+from selector.records import Licence
 
-__all__ = ["SOURCES", "STAGES", "Backbone", "check", "known", "load", "split_name"]
+__all__ = [
+    "SOURCES",
+    "STAGES",
+    "Backbone",
+    "LibraryNetwork",
+    "check",
+    "known",
+    "library_network",
+    "licences",
+    "load",
+    "split_name",
+]
 
 SOURCES = ("bundled", "timm", "torchvision", "toy")
 
@@ -32,6 +44,18 @@ def check(name: str, *, weights: str = "pretrained") -> None:
     """
     source, architecture = split_name(name)
     _source(source).check(architecture, weights=weights)
+
+
+def library_network(name: str, *, image_size: int, n_classes: int) -> LibraryNetwork | None:
+    """How a library makes this network by itself; None where only this package can."""
+    source, architecture = split_name(name)
+    return _source(source).library_network(architecture, image_size=image_size, n_classes=n_classes)
+
+
+def licences(name: str, *, weights: str) -> tuple[Licence, ...]:
+    """What is known of the terms of a network's code and weights, and from where."""
+    source, architecture = split_name(name)
+    return _source(source).licences(architecture, weights=weights)
 
 
 def known() -> Mapping[str, Sequence[str]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from selector.records import Preprocessing
+from selector.records import Licence, Preprocessing
 
 STAGES = 5
 
@@ -49,6 +50,21 @@ class Backbone(nn.Module):
         return tuple(sum(p.numel() for p in stage.parameters()) for stage in self.stages)
 
 
+@dataclass(frozen=True, slots=True)
+class LibraryNetwork:
+    """How a library makes a backbone's network with a head, by itself.
+
+    `names` gives every tensor of the stages (as in `Backbone.stages.state_dict()`) its name in the
+    library's network; `heads` are the names of the layers that stand for the head.
+    """
+
+    library: str  # the package that is imported
+    architecture: str  # as the library calls it
+    options: Mapping[str, Any]  # besides the number of classes
+    names: Mapping[str, str]
+    heads: tuple[str, ...]
+
+
 class BackboneSource(Protocol):
     """A library or package that backbones come from."""
 
@@ -69,4 +85,14 @@ class BackboneSource(Protocol):
         `weights` is "pretrained", "random" (drawn from `seed`) or the path of a .safetensors or
         .pth file.
         """
+        ...
+
+    def library_network(
+        self, architecture: str, *, image_size: int, n_classes: int
+    ) -> LibraryNetwork | None:
+        """How to make the network without this package; None where no library can."""
+        ...
+
+    def licences(self, architecture: str, *, weights: str) -> tuple[Licence, ...]:
+        """What is known of the terms of the network's code and of its weights."""
         ...

@@ -17,16 +17,17 @@ import torchvision
 from torch import Tensor, nn
 
 from selector.backbones import (
+    origins,
     stages_timm,
     stages_torchvision,
     timm_networks,
     torchvision_networks,
 )
 from selector.backbones import weights as weight_files
-from selector.backbones.base import Backbone
+from selector.backbones.base import Backbone, LibraryNetwork
 from selector.backbones.cuts import Cut
 from selector.errors import UnavailableError, UnknownNameError
-from selector.records import Preprocessing
+from selector.records import Licence, Preprocessing
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,29 @@ class BundledSource:
             preprocessing=_preprocessing(architecture, image_size),
             weights_id=weights_id,
         ).eval()
+
+    def library_network(
+        self, architecture: str, *, image_size: int, n_classes: int
+    ) -> LibraryNetwork | None:
+        """timm's EfficientNet-Lite or torchvision's MobileNetV2."""
+        name = _name(architecture)
+        if architecture in _LITE:
+            return timm_networks.library_network(
+                name, f"tf_{architecture}", image_size=image_size, n_classes=n_classes
+            )
+        return torchvision_networks.library_network(
+            name, architecture, image_size=image_size, n_classes=n_classes
+        )
+
+    def licences(self, architecture: str, *, weights: str) -> tuple[Licence, ...]:
+        """What the library says of the code, and the package of the weights it carries."""
+        name = _name(architecture)
+        code = origins.package_licence("timm" if architecture in _LITE else "torchvision")
+        package = _PACKAGES[architecture].module.replace("_", "-")
+        pretrained = code
+        if weights == weight_files.PRETRAINED:
+            pretrained = origins.package_licence(package, part=f"weights of {name}")
+        return code, origins.weights_licence(name, weights, pretrained=pretrained)
 
 
 def lite_names(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:

@@ -12,8 +12,9 @@ import timm
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
-from selector.backbones import cuts, stages_timm
+from selector.backbones import cuts, origins, stages_timm
 from selector.backbones import weights as weight_files
+from selector.backbones.base import LibraryNetwork
 from selector.backbones.cuts import Cut
 from selector.backbones.tracing import twin
 from selector.records import Preprocessing
@@ -42,9 +43,18 @@ def preprocessing(architecture: str, image_size: int) -> Preprocessing:
 
 def create(architecture: str, image_size: int, **options: Any) -> nn.Module:
     """The library's network, built for `image_size` where it must know it."""
-    if _takes_size(architecture):
-        options["img_size"] = image_size
-    return timm.create_model(architecture, **options)
+    return timm.create_model(architecture, **_size_options(architecture, image_size), **options)
+
+
+def library_network(
+    name: str, architecture: str, *, image_size: int, n_classes: int
+) -> LibraryNetwork | None:
+    """How timm makes this network with a head of its own."""
+    groups, _ = find_stages(name, architecture, image_size)
+    network = twin(lambda: create(architecture, image_size, num_classes=n_classes))
+    options = _size_options(architecture, image_size)
+    cut = stages_timm.cut(network, groups)
+    return origins.library_network("timm", architecture, options, network, cut)
 
 
 @functools.lru_cache(maxsize=256)
@@ -85,6 +95,10 @@ def _converted(convert: Any, state: dict[str, Tensor], network: nn.Module) -> di
         return dict(convert(state, network))
     except (KeyError, RuntimeError, AttributeError, AssertionError):
         return state  # not a file of this architecture: the comparison of keys says so better
+
+
+def _size_options(architecture: str, image_size: int) -> dict[str, Any]:
+    return {"img_size": image_size} if _takes_size(architecture) else {}
 
 
 @functools.lru_cache(maxsize=1024)

@@ -8,10 +8,11 @@ from pathlib import Path
 import timm
 from torch import nn
 
-from selector.backbones import downloads, stages_timm, timm_networks
+from selector.backbones import downloads, origins, stages_timm, timm_networks
 from selector.backbones import weights as weight_files
-from selector.backbones.base import Backbone
+from selector.backbones.base import Backbone, LibraryNetwork
 from selector.errors import InputError, UnknownNameError
+from selector.records import Licence
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -55,6 +56,29 @@ class TimmSource:
             preprocessing=timm_networks.preprocessing(architecture, image_size),
             weights_id=weights_id,
         ).eval()
+
+    def library_network(
+        self, architecture: str, *, image_size: int, n_classes: int
+    ) -> LibraryNetwork | None:
+        """timm's network of this name."""
+        name = _name(architecture)
+        return timm_networks.library_network(
+            name, architecture, image_size=image_size, n_classes=n_classes
+        )
+
+    def licences(self, architecture: str, *, weights: str) -> tuple[Licence, ...]:
+        """timm's own terms, and those it lists for these weights."""
+        name = _name(architecture)
+        about = timm_networks.published(architecture)
+        listed = Licence(
+            f"weights of {name}",
+            about.license or origins.UNKNOWN,
+            f"timm's list of pretrained weights ({about.hf_hub_id or about.url or 'no address'})",
+        )
+        return (
+            origins.package_licence("timm"),
+            origins.weights_licence(name, weights, pretrained=listed),
+        )
 
 
 def _name(architecture: str) -> str:

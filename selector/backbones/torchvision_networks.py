@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import cast
+from typing import Any, cast
 
 from torch import nn
 from torchvision import models
 
-from selector.backbones import cuts, stages_torchvision
+from selector.backbones import cuts, origins, stages_torchvision
+from selector.backbones.base import LibraryNetwork
 from selector.backbones.tracing import image_on_meta, trace_until, twin
 
 
-def create(name: str, architecture: str, image_size: int) -> nn.Module:
+def create(name: str, architecture: str, image_size: int, **others: Any) -> nn.Module:
     """The library's network, built for `image_size` where it must know it.
 
     `name` is for messages. Raises InputError where the size is not taken.
@@ -22,14 +23,32 @@ def create(name: str, architecture: str, image_size: int) -> nn.Module:
         patch = int(architecture.rsplit("_", 1)[-1])
         if image_size < patch or image_size % patch:
             raise cuts.wrong_size(name, image_size, f"its patches allow multiples of {patch}")
-        return cast(nn.Module, builder(image_size=image_size))
+    options = {**_size_options(architecture, image_size), **others}
+    try:
+        return cast(nn.Module, builder(**options))
+    except ValueError as error:
+        if not architecture.startswith("maxvit"):
+            raise
+        allowed = "its windows allow multiples of 224"
+        raise cuts.wrong_size(name, image_size, allowed) from error
+
+
+def library_network(
+    name: str, architecture: str, *, image_size: int, n_classes: int
+) -> LibraryNetwork | None:
+    """How torchvision makes this network with a head of its own."""
+    network = twin(lambda: create(name, architecture, image_size, num_classes=n_classes))
+    options = _size_options(architecture, image_size)
+    cut = stages_torchvision.cut(network)
+    return origins.library_network("torchvision", architecture, options, network, cut)
+
+
+def _size_options(architecture: str, image_size: int) -> dict[str, Any]:
+    if architecture.startswith("vit_"):
+        return {"image_size": image_size}
     if architecture.startswith("maxvit"):
-        try:
-            return cast(nn.Module, builder(input_size=(image_size, image_size)))
-        except ValueError as error:
-            allowed = "its windows allow multiples of 224"
-            raise cuts.wrong_size(name, image_size, allowed) from error
-    return cast(nn.Module, builder())
+        return {"input_size": (image_size, image_size)}
+    return {}
 
 
 @functools.lru_cache(maxsize=256)

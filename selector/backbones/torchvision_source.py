@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from selector.backbones import downloads, stages_torchvision, torchvision_networks
+from selector.backbones import downloads, origins, stages_torchvision, torchvision_networks
 from selector.backbones import weights as weight_files
-from selector.backbones.base import Backbone
+from selector.backbones.base import Backbone, LibraryNetwork
 from selector.errors import UnknownNameError
-from selector.records import Preprocessing
+from selector.records import Licence, Preprocessing
 
 # Branches side by side, or a last layer that is a convolution: no five stages.
 _UNCUT = ("googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1")
@@ -60,6 +60,29 @@ class TorchvisionSource:
             preprocessing=_preprocessing(architecture, image_size),
             weights_id=weights_id,
         ).eval()
+
+    def library_network(
+        self, architecture: str, *, image_size: int, n_classes: int
+    ) -> LibraryNetwork | None:
+        """torchvision's network of this name."""
+        name = _name(architecture)
+        return torchvision_networks.library_network(
+            name, architecture, image_size=image_size, n_classes=n_classes
+        )
+
+    def licences(self, architecture: str, *, weights: str) -> tuple[Licence, ...]:
+        """torchvision's own terms; for its weights it leaves the question to the user."""
+        name = _name(architecture)
+        published = Licence(
+            f"weights of {name}",
+            origins.UNKNOWN,
+            "torchvision's README: pretrained models may have their own licences, derived from "
+            f"the data they were trained on ({_published(architecture).url})",
+        )
+        return (
+            origins.package_licence("torchvision"),
+            origins.weights_licence(name, weights, pretrained=published),
+        )
 
 
 def _known() -> Sequence[str]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from selector.backbones import origins
 from selector.backbones import weights as weight_files
-from selector.backbones.base import Backbone
+from selector.backbones.base import Backbone, LibraryNetwork
 from selector.errors import InputError, UnknownNameError
-from selector.records import Preprocessing
+from selector.records import Licence, Preprocessing
 
 _CHANNELS = (16, 24, 32, 40, 64)
 _STRIDES = (1, 2, 2, 1, 2)
@@ -55,6 +56,20 @@ class ToySource:
             weights_id=weights_id,
         )
         return backbone.eval()
+
+    def library_network(
+        self, architecture: str, *, image_size: int, n_classes: int
+    ) -> LibraryNetwork | None:
+        """None: this package alone can make it."""
+        del architecture, image_size, n_classes
+        return None
+
+    def licences(self, architecture: str, *, weights: str) -> tuple[Licence, ...]:
+        """The terms of this package."""
+        name = f"toy:{architecture}"
+        code = origins.package_licence("selector-finetune")
+        drawn = Licence(f"weights of {name}", "none: drawn at random", "the source `toy`")
+        return code, origins.weights_licence(name, weights, pretrained=drawn)
 
 
 def _stage(position: int) -> nn.Sequential:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selector.cli.options import OutputFormat, StoreUrl, StudyName
+from selector.cli.options import OutputFormat, StoreUrl
 from selector.cli.output import colour, data, reading, width
 from selector.errors import DataError, InputError
 
@@ -26,28 +27,32 @@ Trial = Annotated[
     typer.Option("--trial", help="This candidate. Default: the best.", show_default=False),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Source = Annotated[
+    str, typer.Argument(metavar="STUDY|BUNDLE", help="A study's name, or an exported folder.")
+]
 
 
 def predict(
-    study: StudyName,
+    source: Source,
     paths: Images,
     trial: Trial = None,
     output: OutputFormat = "table",
     device: Device = "auto",
     store: StoreUrl = None,
 ) -> None:
-    """Label images with a study's best candidate."""
+    """Label images with a study's best candidate, or with an exported bundle."""
     from selector.data.audit import check_files
 
     images = find_images(paths)
     check_files(images)
     # After the images, for it takes seconds to import what predicts.
     from selector import reporting
-    from selector.predict import candidate_of
 
-    with reading(store) as opened:
-        chosen = candidate_of(opened, study, trial=trial)
-    page = _page(study, chosen, _predictions(chosen, images, device=device))
+    if (Path(source) / "bundle.json").is_file():
+        _refuse_with_bundle(trial, device)
+        page = _page(*_bundle_predictions(Path(source), images))
+    else:
+        page = _page(*_study_predictions(source, images, trial, device, store))
     data(reporting.render(page, output, width=width(), color=colour()))
 
 
@@ -92,6 +97,46 @@ def _images_below(folder: Path) -> list[Path]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What predicted."""
+
+    study: str
+    trial: int
+    backbone: str
+
+
+def _refuse_with_bundle(trial: int | None, device: str) -> None:
+    if trial is not None:
+        raise InputError("A bundle holds one trial. Leave out --trial, or name a study.")
+    if device not in ("auto", "cpu"):
+        raise InputError(
+            f"A bundle predicts on the CPU, not on '{device}'. Leave out --device, or name a study."
+        )
+
+
+def _bundle_predictions(
+    folder: Path, images: Sequence[Path]
+) -> tuple[_Origin, tuple[Prediction, ...]]:
+    from selector.predict import open_bundle
+
+    predictor = open_bundle(folder)
+    about = predictor.classifier.bundle
+    origin = _Origin(about["study"], about["trial"], about["backbone"])
+    return origin, tuple(predictor.predict(images))
+
+
+def _study_predictions(
+    study: str, images: Sequence[Path], trial: int | None, device: str, store: str | None
+) -> tuple[_Origin, tuple[Prediction, ...]]:
+    from selector.predict import candidate_of
+
+    with reading(store) as opened:
+        chosen = candidate_of(opened, study, trial=trial)
+    origin = _Origin(study, chosen.number, chosen.backbone)
+    return origin, _predictions(chosen, images, device=device)
+
+
 def _predictions(
     candidate: TrialRow, images: Sequence[Path], *, device: str
 ) -> tuple[Prediction, ...]:
@@ -110,7 +155,7 @@ def _predictions(
     return tuple(predictor.predict(images))
 
 
-def _page(study: str, candidate: TrialRow, predictions: Sequence[Prediction]) -> Page:
+def _page(origin: _Origin, predictions: Sequence[Prediction]) -> Page:
     from selector.reporting import Page, figures
     from selector.reporting.base import Column, FlatTable, ShownTable
 
@@ -126,12 +171,13 @@ def _page(study: str, candidate: TrialRow, predictions: Sequence[Prediction]) ->
         for p in predictions
     )
     return Page(
-        title=f"{study}, trial {candidate.number}: {figures.safe(candidate.backbone)}",
+        title=f"{figures.safe(origin.study)}, trial {origin.trial}: "
+        f"{figures.safe(origin.backbone)}",
         tables=(ShownTable("", columns, rows),),
         document=lambda: {
-            "study": study,
-            "trial": candidate.number,
-            "backbone": candidate.backbone,
+            "study": origin.study,
+            "trial": origin.trial,
+            "backbone": origin.backbone,
             "predictions": [
                 {"path": p.path, "label": p.label, "probabilities": dict(p.probabilities)}
                 for p in predictions

@@ -11,6 +11,12 @@ from selector.records.aliases import (
     SplitName,
     TrialState,
 )
+from selector.records.bundles import (
+    ExportedBundle,
+    Licence,
+    ParityReport,
+    Threshold,
+)
 from selector.records.data import (
     AlikePictures,
     DataAudit,
@@ -65,12 +71,15 @@ __all__ = [
     "DataSummary",
     "EpochRecord",
     "EpochResult",
+    "ExportedBundle",
     "Floats",
     "Goal",
     "Ints",
     "Leaderboard",
     "LeaderboardRow",
+    "Licence",
     "Origin",
+    "ParityReport",
     "Prediction",
     "Preprocessing",
     "ProxyAudit",
@@ -87,6 +96,7 @@ __all__ = [
     "StepCost",
     "StudyRow",
     "StudySummary",
+    "Threshold",
     "TrainingData",
     "TrialCounts",
     "TrialEnd",

@@ -70,6 +70,24 @@ def of_study(raw: Any, *, defaults: Mapping[str, AnyDomain]) -> list[Mistake]:
     return mistakes
 
 
+def of_threshold(raw: Any) -> list[Mistake]:
+    """Only a metric of labels depends on the threshold, so only for one it can be tuned."""
+    name = _get(_get(raw, "metric"), "name")
+    if _get(raw, "threshold") != "tune" or name not in metrics.names():
+        return []
+    if metrics.is_count_based(name):
+        return []
+    message = f"{name} does not depend on it; write a number such as 0.5, or take another metric."
+    return [Mistake(("threshold",), message, "tune")]
+
+
+def read_threshold(raw: object) -> object:
+    """`tune`, or a number between 0 and 1."""
+    if raw == "tune" or (isinstance(raw, float) and 0 < raw < 1):
+        return raw
+    raise ValueError(f"expected tune or a number between 0 and 1, got {show(raw)}.")
+
+
 def read_start_from(raw: object) -> tuple[dict[str, Scalar], ...]:
     """Known parameters with values of their kind; every mistake is reported."""
     if not isinstance(raw, list | tuple):

@@ -207,6 +207,7 @@ TrialsPerDevice = Annotated[
     PlainValidator(_read_trials_per_device),
     WithJsonSchema({"anyOf": [_WORKERS, {"type": "string", "enum": ["auto"]}]}),
 ]
+Decision = Annotated[Share | Literal["tune"], BeforeValidator(conditions.read_threshold)]
 
 
 class StudySpec(Section):
@@ -226,6 +227,7 @@ class StudySpec(Section):
     budget: BudgetSpec = BudgetSpec()
     start_from: StartFrom = ()
     funnel: Literal["auto", "off"] = "auto"
+    threshold: Decision = 0.5  # of two classes, for export
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1
@@ -261,7 +263,8 @@ class StudySpec(Section):
             raw = {k: v for k, v in raw.items() if v is not None or k not in MAY_BE_EMPTY}
         fields = SearchSpec.model_fields
         defaults = {name: fields[name].default for name in PARAMETERS}
-        return _with(conditions.of_study(raw, defaults=defaults), raw, handler)
+        mistakes = conditions.of_study(raw, defaults=defaults) + conditions.of_threshold(raw)
+        return _with(mistakes, raw, handler)
 
 
 def _with(mistakes: list[Mistake], raw: Any, handler: ModelWrapValidatorHandler[_Part]) -> _Part:

@@ -84,6 +84,7 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
         "workers": st.integers(1, 256),
         "trials_per_device": st.integers(1, 256) | st.just("auto"),
         "seed": st.integers(0, 2**32 - 1),
+        "threshold": st.just("tune") | st.floats(0, 1, exclude_min=True, exclude_max=True),
         "budget": st.fixed_dictionaries(
             {"trials": st.integers(1, 10**9)},
             optional={"time": _DURATIONS, "trial_time": _DURATIONS, "target": st.floats(-5, 5)},

@@ -45,7 +45,8 @@ def accepts(node: dict[str, Any], value: Any, *, root: dict[str, Any]) -> bool:
 
 
 _KEYWORDS = {
-    *("$ref", "not", "anyOf", "oneOf", "type", "enum", "minimum", "maximum", "exclusiveMinimum"),
+    *("$ref", "not", "anyOf", "oneOf", "type", "enum", "const", "minimum", "maximum"),
+    "exclusiveMinimum",
     *("exclusiveMaximum", "pattern", "minLength", "required", "properties", "minProperties"),
     *("additionalProperties", "items", "minItems", "maxItems", "uniqueItems"),
 }
@@ -63,6 +64,8 @@ def _scalar_fits(node: dict[str, Any], value: Any) -> bool:
     if kinds and not any(_is(k, value) for k in ([kinds] if isinstance(kinds, str) else kinds)):
         return False
     if "enum" in node and value not in node["enum"]:
+        return False
+    if "const" in node and value != node["const"]:
         return False
     if isinstance(value, str):
         found = re.search(node.get("pattern", ""), value)

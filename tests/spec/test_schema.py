@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from selector.errors import UnknownNameError
+from selector.errors import StudyFileError, UnknownNameError
 from selector.spec import parse_study
 from selector.spec.domains import Fixed, LogUniform
 from selector.spec.schema import DataSpec, MetricSpec, SearchSpec, StudySpec
@@ -94,3 +94,18 @@ def test_trials_per_device_is_a_whole_number_or_auto(problems: Problems, value: 
     (found,) = problems(f"{MINIMAL}trials_per_device: {value}\n")
     assert found.endswith("is not allowed. Allowed: auto, 1 to 256.")
     assert parse_study(f"{MINIMAL}trials_per_device: auto\n").trials_per_device == "auto"
+
+
+@pytest.mark.parametrize("value", ["high", "2", "0", "1", "true", "[0.5]"])
+def test_a_threshold_is_tuned_or_a_probability(value: str) -> None:
+    with pytest.raises(StudyFileError) as found:
+        parse_study(f"{MINIMAL}\nthreshold: {value}\n")
+    (problem,) = found.value.problems
+    assert "threshold: expected tune or a number between 0 and 1, got" in problem
+
+
+def test_a_threshold_cannot_be_tuned_for_a_metric_of_probabilities() -> None:
+    text = MINIMAL.replace("f1_macro", "auroc")
+    with pytest.raises(StudyFileError, match="auroc does not depend on it"):
+        parse_study(f"{text}\nthreshold: tune\n")
+    assert parse_study(f"{text}\nthreshold: 0.3\n").threshold == 0.3

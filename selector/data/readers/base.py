@@ -59,6 +59,10 @@ class ImageSource(Protocol):
         """A cheap text that changes when the content may have; None for what is in memory."""
         ...
 
+    def path(self, index: int) -> Path | None:
+        """The image's file; None for what is in memory."""
+        ...
+
     def keep(self, indices: Sequence[int]) -> ImageSource:
         """The same source with only the given positions, in that order."""
         ...
@@ -121,6 +125,9 @@ class FileImages:
             return f"{self.paths[index]}|{error.strerror}"
         return f"{self.paths[index]}|{status.st_size}|{status.st_mtime_ns}"
 
+    def path(self, index: int) -> Path:
+        return self.paths[index]
+
     def keep(self, indices: Sequence[int]) -> FileImages:
         paths = tuple(self.paths[index] for index in indices)
         return FileImages(paths, tuple(self.names[index] for index in indices))
@@ -141,6 +148,9 @@ class GrayImages:
         return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
     def stamp(self, index: int) -> None:  # noqa: ARG002 - nothing to look at
+        return None
+
+    def path(self, index: int) -> None:  # noqa: ARG002 - no file behind it
         return None
 
     def keep(self, indices: Sequence[int]) -> GrayImages:

@@ -1,0 +1,1 @@
+"""One file a format: how a bundle's network is opened and run."""
