@@ -51,7 +51,7 @@ def device_name(device: torch.device) -> str:
 
 
 def describe(device: torch.device, *, base: Path) -> Mapping[str, Any]:
-    """What a run should be able to name later; `base` is the folder whose git commit counts."""
+    """What a run should be able to name later; `base` is the study file's folder."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -59,6 +59,7 @@ def describe(device: torch.device, *, base: Path) -> Mapping[str, Any]:
         "cores": os.cpu_count(),
         "device": device_name(device),
         "packages": dict(_versions()),
+        "folder": str(base),
         "git_commit": _git_commit(base),
     }
 

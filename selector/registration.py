@@ -13,7 +13,7 @@ from selector.spec import StudySpec, spec_sha256, to_plain
 from selector.store import Store, study_lock
 
 # What may change between two runs of one study: none of it changes what a score means.
-EDITABLE = ("budget", "description", "device", "funnel", "training.prefix_cache")
+EDITABLE = ("budget", "description", "device", "finals", "funnel", "training.prefix_cache")
 
 
 def register(store: Store, spec: StudySpec, summary: DataSummary) -> StudyRow:

@@ -1,11 +1,11 @@
-"""One run of a study, read from top to bottom: study file, audit, workers, leaderboard."""
+"""One run of a study, read from top to bottom: study file, audit, workers, finals, leaderboard."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,13 +14,22 @@ from selector.environment import describe, device_name
 from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
 from selector.events import DataProgress, Event, Observer, RunEnded, RunReady
 from selector.interrupts import Terminated, terminable
-from selector.preflight import Prepared, load_prepared
-from selector.records import Leaderboard, RunStart, RunStatus, StudyRow
+from selector.preflight import Prepared, final_folds, load_prepared
+from selector.records import (
+    Leaderboard,
+    Preprocessing,
+    RunStart,
+    RunStatus,
+    StudyRow,
+    TrainingData,
+)
 from selector.registration import register
 from selector.reporting.ranking import rank
 from selector.search import pruners, storage
+from selector.search.budget import ended_by_failures
 from selector.search.claims import Claims
 from selector.search.context import StudyContext, open_prefix_cache
+from selector.search.finals import run_finals
 from selector.search.funnel import backbone_order
 from selector.search.worker import work
 from selector.selection.best import best_candidate
@@ -53,7 +62,7 @@ def run(
     spec = prepared.spec
     with Store.open(store or load_settings().store) as opened:
         study = register(opened, spec, prepared.dataset.summary)
-        reason = _search(study, prepared, opened, observe=observe, command=f"selector run {path}")
+        reason = _run(study, prepared, opened, observe=observe, command=f"selector run {path}")
         board = rank(opened, spec.name)
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
@@ -64,15 +73,16 @@ def run(
     return board
 
 
-def _search(
+def _run(
     study: StudyRow, prepared: Prepared, store: Store, *, observe: Observer, command: str
 ) -> str:
-    """Run trials until the budget is spent; gives the reason why the study ended."""
+    """Search until the budget is spent, then run the finals; gives why the search ended."""
     spec = prepared.spec
     prepare_process()
     started = time.monotonic()
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
-    context = _context(prepared, store, observe=observe)
+    folds = final_folds(spec, prepared.dataset)
+    context = _context(prepared, store, folds=folds, observe=observe)
     with (
         storage.opened_storage(store) as optuna_storage,
         _recorded(study, prepared, store, command=command) as run_id,
@@ -84,12 +94,27 @@ def _search(
         observe(_ready(prepared, store))
         claims.plan(order=backbone_order(claims, context))
         reason = work(claims, context)
+        if not ended_by_failures(reason):
+            run_finals(context, optuna_storage, folds=folds, run_id=run_id)
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
     return reason
 
 
-def _context(prepared: Prepared, store: Store, *, observe: Observer) -> StudyContext:
+def _context(
+    prepared: Prepared, store: Store, *, folds: Sequence[data.Dataset], observe: Observer
+) -> StudyContext:
     settings = load_settings()
+
+    def decoder(dataset: data.Dataset) -> Callable[[Preprocessing], TrainingData]:
+        return lambda preprocessing: data.decode(
+            dataset,
+            preprocessing,
+            cache=settings.cache,
+            progress=lambda done, total, label: observe(
+                DataProgress(done=done, total=total, label=label)
+            ),
+        )
+
     return StudyContext(
         spec=prepared.spec,
         store=store,
@@ -97,14 +122,9 @@ def _context(prepared: Prepared, store: Store, *, observe: Observer) -> StudyCon
         device=prepared.device,
         artifacts=settings.artifacts,
         base=prepared.base,
-        decode=lambda preprocessing: data.decode(
-            prepared.dataset,
-            preprocessing,
-            cache=settings.cache,
-            progress=lambda done, total, label: observe(
-                DataProgress(done=done, total=total, label=label)
-            ),
-        ),
+        # From here on nothing leads to the images of the test split.
+        decode=decoder(data.without_test(prepared.dataset)),
+        folds=tuple(decoder(fold) for fold in folds),
         observe=observe,
         prefix_cache=open_prefix_cache(prepared.spec, settings, observe),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,6 +17,8 @@ from selector.events import (
     DataProgress,
     EpochEnded,
     Event,
+    FinalsEnded,
+    FinalsReady,
     FunnelEnded,
     RunEnded,
     RunReady,
@@ -84,6 +86,13 @@ class LiveView:
             case FunnelEnded():
                 for line in wording.funnel_lines(event):
                     self._print(Text(line, style="dim"))
+            case FinalsReady():
+                self._print(Text(wording.finals_line(event), style="bold"))
+                if seen.ready is not None:  # what is left is counted in runs of the finals now
+                    seen.ready = replace(seen.ready, trials=event.runs)
+                seen.counts, seen.best_score, seen.best_trial = event.earlier, None, None
+            case FinalsEnded():
+                self._print(Text(wording.pick_line(event), style="bold"))
             case TrialStarted():
                 seen.trial, seen.epoch, seen.trial_began = event, None, time.monotonic()
             case EpochEnded():
@@ -159,7 +168,8 @@ class LiveView:
 
 
 def _trial_text(trial: TrialStarted) -> Text:
-    text = f"trial {trial.number:>3}  {figures.safe(trial.backbone)}  "
+    called = f"trial {trial.number:>3}" if trial.heat is None else wording.heat_name(trial.heat)
+    text = f"{called}  {figures.safe(trial.backbone)}  "
     return Text(text + wording.main_params(trial.params), no_wrap=True, overflow="ellipsis")
 
 

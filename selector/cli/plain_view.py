@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from selector.cli import wording
 from selector.cli.output import note
-from selector.events import DataProgress, Event, FunnelEnded, RunEnded, RunReady, TrialEnded
+from selector.events import (
+    DataProgress,
+    Event,
+    FinalsEnded,
+    FinalsReady,
+    FunnelEnded,
+    RunEnded,
+    RunReady,
+    TrialEnded,
+)
 from selector.reporting import figures
 
 
@@ -31,6 +40,10 @@ class PlainView:
             case FunnelEnded():
                 for line in wording.funnel_lines(event):
                     note(line)
+            case FinalsReady():
+                note(wording.finals_line(event))
+            case FinalsEnded():
+                note(wording.pick_line(event))
             case TrialEnded():
                 note(wording.trial_line(event, names=self._names) + wording.best_part(event))
             case RunEnded(reason=reason, seconds=seconds):

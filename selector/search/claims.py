@@ -10,16 +10,26 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 import psutil
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from selector.records import Origin, Scalar, TrialEnd, TrialOutcome, TrialStart
+from selector.records import (
+    Heat,
+    Origin,
+    RunRow,
+    Scalar,
+    TrialEnd,
+    TrialOutcome,
+    TrialRow,
+    TrialStart,
+)
 from selector.search import budget, samplers, space, startup
 from selector.search.storage import reachable
 from selector.spec import StudySpec
@@ -46,6 +56,7 @@ class Claim:
     origin: Origin
     epochs: int
     reported: int = 0  # epochs that an earlier worker reported before it handed the trial back
+    heat: Heat | None = None  # of the finals: another seed than the study's, and perhaps a fold
 
     @property
     def number(self) -> int:
@@ -56,11 +67,20 @@ class Claim:
 class Claims:
     """The trials of one study, as one worker takes and ends them."""
 
-    def __init__(self, store: Store, study: optuna.Study, spec: StudySpec, *, run_id: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        study: optuna.Study,
+        spec: StudySpec,
+        *,
+        run_id: int,
+        runs_of: str | None = None,  # the study whose runs take these trials, by default this one
+    ) -> None:
         self._store = store
         self._study = study
         self._spec = spec
         self._run_id = run_id
+        self._runs_of = runs_of or spec.name
         self._sampler = samplers.load(spec.sampler.name)
         self._started = time.monotonic()
         earlier = store.outcomes(spec.name)
@@ -96,15 +116,7 @@ class Claims:
         """The next trial, or the reason why there is none."""
         with self._locked():
             rows = self._reconcile()
-            limit = self._sampler.limit(self._spec, self._spec.sampler.options)
-            reason = budget.stop_reason(
-                self._spec.budget,
-                rows,
-                goal=self._spec.metric.goal,
-                seconds=self.seconds(),
-                limit=limit,
-                forgiven=self._forgiven,
-            )
+            reason = self._stop_reason(rows)
             if reason is None:
                 return self._claim(rows)
             return reason + self._running_elsewhere()
@@ -136,15 +148,27 @@ class Claims:
         ]
         return f". Still running elsewhere: {'; '.join(owners)}" if owners else ""
 
-    def _claim(self, rows: tuple[TrialOutcome, ...]) -> Claim:
-        number = self._next_number()
-        self._study.sampler = self._sampler.build(
+    def _stop_reason(self, rows: tuple[TrialOutcome, ...]) -> str | None:
+        return budget.stop_reason(
+            self._spec.budget,
+            rows,
+            goal=self._spec.metric.goal,
+            seconds=self.seconds(),
+            limit=self._sampler.limit(self._spec, self._spec.sampler.options),
+            forgiven=self._forgiven,
+        )
+
+    def _build_sampler(self, number: int) -> BaseSampler:
+        return self._sampler.build(
             self._spec,
             self._spec.sampler.options,
             seed=self._spec.seed,
             number=number,
             startup=startup.startup_trials(self._spec),
         )
+
+    def _claim(self, rows: tuple[TrialOutcome, ...]) -> Claim:
+        self._study.sampler = self._build_sampler(self._next_number())
         trial = self._study.ask()
         try:
             return self._own(trial, rows)
@@ -156,25 +180,34 @@ class Claims:
 
     def _own(self, trial: optuna.Trial, rows: tuple[TrialOutcome, ...]) -> Claim:
         trial.set_user_attr(OWNER, {**_this_process(), "run": self._run_id})
-        params = space.suggest(trial, self._spec)
-        # Nobody else writes to the trial as long as it is held, so one look is enough.
-        held = self._study._storage.get_trial(trial._trial_id)
-        origin: Origin = held.user_attrs.get(ORIGIN, "sampler")
-        self._store.start_trial(
-            self._spec.name,
-            self._run_id,
-            TrialStart(
-                number=trial.number,
-                backbone=str(params["backbone"]),
-                params=params,
-                origin=origin,
-                seed=self._spec.seed,
-            ),
+        start = self._start(trial)
+        self._store.start_trial(self._spec.name, self._run_id, start)
+        # Nobody else writes to the trial as long as it is held. Steps count from 0.
+        reports = self._study._storage.get_trial(trial._trial_id).intermediate_values
+        return Claim(
+            trial=trial,
+            params=start.params,
+            origin=start.origin,
+            epochs=self._epochs(start, rows),
+            reported=max(reports, default=-1) + 1,
+            heat=start.heat,
         )
-        epochs = budget.epochs_left(self._spec.budget, rows)
-        # Steps count from 0.
-        reported = max(held.intermediate_values, default=-1) + 1
-        return Claim(trial, params, origin, epochs, reported)
+
+    def _start(self, trial: optuna.Trial) -> TrialStart:
+        """Draw all that makes the trial."""
+        params = space.suggest(trial, self._spec)
+        return TrialStart(
+            number=trial.number,
+            backbone=str(params["backbone"]),
+            params=params,
+            origin=self._study._storage.get_trial(trial._trial_id).user_attrs.get(
+                ORIGIN, "sampler"
+            ),
+            seed=self._spec.seed,
+        )
+
+    def _epochs(self, start: TrialStart, rows: tuple[TrialOutcome, ...]) -> int:  # noqa: ARG002
+        return budget.epochs_left(self._spec.budget, rows)
 
     def _next_number(self) -> int:
         trials = self._study.get_trials(deepcopy=False)
@@ -188,7 +221,7 @@ class Claims:
         if not running:
             return outcomes
         rows = {row.number: row for row in outcomes}
-        over = frozenset(r.id for r in self._store.runs(self._spec.name) if r.status != "running")
+        over = frozenset(r.id for r in self._store.runs(self._runs_of) if r.status != "running")
         for trial in running:
             row = rows.get(trial.number)
             if row is not None and row.state in _OPTUNA_STATES:
@@ -209,12 +242,18 @@ class Claims:
 
 
 def _seconds_of_runs(store: Store, study: str) -> float:
-    """Wall time covered by the runs of a study that are over, overlaps counted once."""
-    return budget.covered_seconds(
-        (run.started_at.timestamp(), run.ended_at.timestamp())
-        for run in store.runs(study)
-        if run.ended_at is not None
+    """Wall time of a study's runs that are over, overlaps counted once, without its finals."""
+    runs = store.runs(study)
+    finals = store.finals(study)
+    return budget.covered_seconds(_spans(runs)) - (
+        budget.covered_seconds(_spans(store.trials(finals.name))) if finals else 0.0
     )
+
+
+def _spans(rows: Iterable[RunRow | TrialRow]) -> Iterator[tuple[float, float]]:
+    for row in rows:
+        if row.started_at is not None and row.ended_at is not None:
+            yield row.started_at.timestamp(), row.ended_at.timestamp()
 
 
 def _this_process() -> dict[str, Any]:

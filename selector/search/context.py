@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from selector import metrics
 from selector.events import Observer
-from selector.records import Floats, Ints, Preprocessing, TrainingData
+from selector.records import Floats, Heat, Ints, Preprocessing, TrainingData
 from selector.settings import Settings
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, values_of
@@ -38,6 +38,17 @@ class StudyContext:
     decode: Callable[[Preprocessing], TrainingData]
     observe: Observer
     prefix_cache: PrefixCache | None = None
+    folds: tuple[Callable[[Preprocessing], TrainingData], ...] = ()  # likewise, of the finals
+
+    def for_heat(self, heat: Heat | None) -> StudyContext:
+        """The context of one training of the finals: its seed and its fold."""
+        if heat is None:
+            return self
+        return replace(
+            self,
+            spec=self.spec.model_copy(update={"seed": heat.seed}),
+            decode=self.folds[heat.fold] if self.folds else self.decode,
+        )
 
     def score(self, labels: Ints, log_probabilities: Floats, class_names: tuple[str, ...]) -> float:
         """The study's metric on validation predictions."""
