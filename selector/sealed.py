@@ -84,6 +84,15 @@ def open_test_split(
     return next(each for each in store.openings(name) if each.id == opening)
 
 
+def require_test(name: str, dataset: data.Dataset) -> None:
+    """Raise InputError for a study whose data has nothing to open."""
+    if not len(dataset.splits.test):
+        raise InputError(
+            f"Study '{name}' has no test split, so there is nothing to open. Start a new "
+            "study with data.split.test, or with data that brings one."
+        )
+
+
 def _refuse_another(store: Store, name: str, *, why: str | None, again: bool) -> None:
     """Raise ConflictError for a second look that was not asked for as such.
 
@@ -140,11 +149,7 @@ def _dataset(study: StudyRow, folder: Path, *, observe: Observer) -> data.Datase
             f"({dataset.summary.fingerprint[:12]}, stored {study.data.fingerprint[:12]}). Restore "
             "it, or name the folder that the study file lay in: --folder FOLDER."
         )
-    if not len(dataset.splits.test):
-        raise InputError(
-            f"Study '{study.name}' has no test split, so there is nothing to open. Start a new "
-            "study with data.split.test, or with data that brings one."
-        )
+    require_test(study.name, dataset)
     return dataset
 
 

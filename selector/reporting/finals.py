@@ -37,22 +37,18 @@ def tables(finals: Finals | None) -> tuple[ShownTable, ...]:
 
 
 def opening_tables(openings: Sequence[Opening]) -> tuple[ShownTable, ...]:
-    """Every look at the test split: when, who, why, and the scores side by side."""
+    """Every look at the test split, with the scores side by side; `notes` say by whom and why."""
     columns = (
-        Column("opened (UTC)"),
-        Column("by", drop=2),
-        Column("why", drop=1),
+        Column("opened (UTC)", drop=2),
         Column("trial"),
         Column("validation", right=True),
         Column("test", right=True),
-        Column("95% interval", right=True),
+        Column("95% interval", right=True, drop=1),
         Column("gap", right=True),
     )
     rows = tuple(
         (
             figures.moment(opening.opened_at),
-            figures.safe(opening.who),
-            figures.safe(opening.why),
             *_test_cells(opening, score),
         )
         for opening in openings
@@ -70,10 +66,20 @@ def notes(
         lines.append("The finals have not ended: the same run command continues them.")
     if verdict is not None:
         lines.append(f"Pick: trial {verdict.trial}: {figures.safe(verdict.reason)}")
-    if len(openings) > 1:
+    return (*lines, *opening_notes(openings))
+
+
+def opening_notes(openings: Sequence[Opening]) -> tuple[str, ...]:
+    """When the test split was opened, by whom and why, and what it means that it was not once."""
+    lines = [
+        f"Test split opened {figures.moment(each.opened_at)} UTC by {figures.safe(each.who)} "
+        f"for trial {each.trial}: {figures.safe(each.why)}"
+        for each in openings
+    ]
+    told = sum(bool(each.scores) for each in openings)
+    if told > 1:
         lines.append(
-            f"The test split was opened {len(openings)} times: "
-            "what was chosen after the first is no longer tested by it."
+            f"It was opened {told} times: what was chosen after the first is not tested by it."
         )
     return tuple(lines)
 
@@ -105,6 +111,7 @@ def opening_page(study: StudyRow, opening: Opening) -> Page:
     return Page(
         title=f"{figures.safe(study.name)}: {metric} on {opening.samples} test samples",
         tables=opening_tables([opening]),
+        notes=opening_notes([opening]),
         document=lambda: document(None, None, [opening])["openings"][0],
         flat=lambda: FlatTable(
             ("role", *_FLAT, "gap"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from selector import metrics
 from selector.records import (
     Finalist,
     FinalRun,
@@ -132,7 +133,8 @@ def choose(finals: Finals, candidates: Collection[int]) -> tuple[int | None, str
     reference = next((f for f in finals.finalists if f.reference), None)
     runner_up = next((f for f in rivals if f.rank > pick.rank), None)
     if runner_up is not None:
-        parts.append(_beside("the runner-up", runner_up, also_reference=runner_up is reference))
+        both = " and reference" if runner_up is reference else ""
+        parts.append(_beside(f"the runner-up{both}", runner_up))
     if reference is pick:
         parts.append("it is the reference itself")
     elif reference is not None and reference is not runner_up and reference in rivals:
@@ -228,8 +230,12 @@ def _certainty(
     scores = _resampled_means(study, entries, evidence)
     scores += _training_luck(entries, scores.shape[1])
     tied = tied_with_best(scores, observed, maximize=study.goal == "maximize")
+    worst, best = metrics.range_of(study.metric)
     return {
-        entry.trial.number: (*percentile_interval(row, entry.mean), bool(is_tied))
+        entry.trial.number: (
+            *np.clip(percentile_interval(row, entry.mean), worst, best).tolist(),
+            bool(is_tied),
+        )
         for entry, row, is_tied in zip(entries, scores, tied, strict=True)
     }
 
@@ -285,9 +291,8 @@ def _leads(pick: Finalist, finals: Finals) -> str:
     return f"best mean {finals.metric} {over} ({pick.mean:.4f}{spread})"
 
 
-def _beside(who: str, other: Finalist, *, also_reference: bool = False) -> str:
-    named = f"{who}, trial {other.trial}{', which is the reference,' if also_reference else ''}"
-    if math.isnan(other.ci_low):
-        return f"{named} ({other.mean:.4f}) did not complete all its runs"
-    noise = "is within noise" if other.tied_with_best else "is worse beyond noise"
-    return f"{named} ({other.mean:.4f}) {noise}"
+def _beside(who: str, other: Finalist) -> str:
+    named = f"{who}, trial {other.trial} ({other.mean:.4f}),"
+    if other.failed or math.isnan(other.ci_low):
+        return f"{named} did not complete all its runs"
+    return f"{named} is {'within noise' if other.tied_with_best else 'worse beyond noise'}"
