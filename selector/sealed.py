@@ -18,11 +18,11 @@ from selector.predict import Predictor, candidate_of, load_predictor
 from selector.records import (
     Floats,
     Ints,
+    OpenedRole,
+    OpenedScore,
     Opening,
     OpeningStart,
     StudyRow,
-    TestRole,
-    TestScore,
     TrialRow,
 )
 from selector.search.storage import reachable
@@ -113,10 +113,10 @@ def _refuse_another(store: Store, name: str, *, why: str | None, again: bool) ->
         raise InputError("--again needs a reason, which every later report shows: --why REASON.")
 
 
-def _entrants(store: Store, name: str, pick: TrialRow) -> dict[TestRole, TrialRow]:
+def _entrants(store: Store, name: str, pick: TrialRow) -> dict[OpenedRole, TrialRow]:
     """The pick, and beside it the reference if it is another trial with a stored network."""
     trials = store.trials(name)
-    entrants: dict[TestRole, TrialRow] = {"pick": pick}
+    entrants: dict[OpenedRole, TrialRow] = {"pick": pick}
     for number in references(trials)[:1]:
         row = next(trial for trial in trials if trial.number == number)
         if row.state == "complete" and row.number != pick.number:
@@ -161,12 +161,12 @@ def _predictor(row: TrialRow, *, device: torch.device) -> Predictor:
 def _score(
     study: StudyRow,
     row: TrialRow,
-    role: TestRole,
+    role: OpenedRole,
     predictor: Predictor,
     dataset: data.Dataset,
     *,
     observe: Observer,
-) -> TestScore:
+) -> OpenedScore:
     images = data.decode_split(
         dataset,
         "test",
@@ -181,7 +181,7 @@ def _score(
     positive = None if name is None else study.data.class_names.index(name)
     found = metrics.compute_all(images.labels, log_p, positive=positive)
     low, high = _interval(study.metric, images.labels, log_p, positive=positive)
-    return TestScore(
+    return OpenedScore(
         trial=row.number,
         role=role,
         validation_score=row.score if row.score is not None else float("nan"),

@@ -9,7 +9,7 @@ from typing import Literal
 
 from selector.records.aliases import Goal, Scalar, TrialState
 
-TestRole = Literal["pick", "reference"]
+OpenedRole = Literal["pick", "reference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,11 @@ class Finals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestScore:
+class OpenedScore:
     """What one stored network scores on the test split, beside its validation score."""
 
     trial: int
-    role: TestRole
+    role: OpenedRole
     validation_score: float
     test_score: float
     ci_low: float
@@ -129,4 +129,4 @@ class Opening:
     fingerprint: str
     samples: int
     opened_at: dt.datetime
-    scores: tuple[TestScore, ...]
+    scores: tuple[OpenedScore, ...]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from selector.records import Finalist, Finals, Opening, StudyRow, TestScore, Verdict
+from selector.records import Finalist, Finals, OpenedScore, Opening, StudyRow, Verdict
 from selector.reporting import figures
 from selector.reporting.base import Column, FlatTable, Page, ShownTable, present
 
@@ -123,7 +123,7 @@ def opening_page(study: StudyRow, opening: Opening) -> Page:
     )
 
 
-def gap(score: TestScore) -> float:
+def gap(score: OpenedScore) -> float:
     """Test score less validation score, in the metric's own sign."""
     return score.test_score - score.validation_score
 
@@ -133,7 +133,7 @@ def _plain(row: Finalist) -> dict[str, Any]:
     return {**dataclasses.asdict(row), "params": params}
 
 
-def _scored(score: TestScore) -> dict[str, Any]:
+def _scored(score: OpenedScore) -> dict[str, Any]:
     return {**dataclasses.asdict(score), "gap": gap(score)}
 
 
@@ -158,7 +158,7 @@ def _cells(row: Finalist, *, several_tied: bool) -> tuple[str, ...]:
     )
 
 
-def _test_cells(opening: Opening, score: TestScore | None) -> tuple[str, ...]:
+def _test_cells(opening: Opening, score: OpenedScore | None) -> tuple[str, ...]:
     if score is None:
         return (str(opening.trial), *(figures.MISSING,) * 3, "not finished")
     role = "" if score.role == "pick" else ", reference"

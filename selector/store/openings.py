@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select
 
-from selector.records import Opening, OpeningStart, TestScore
+from selector.records import OpenedScore, Opening, OpeningStart
 from selector.store.studies import study_id
-from selector.store.tables import OpeningTable, TestScoreTable
+from selector.store.tables import OpenedScoreTable, OpeningTable
 
 
 def begin_opening(connection: Connection, start: OpeningStart) -> int:
@@ -28,7 +28,7 @@ def begin_opening(connection: Connection, start: OpeningStart) -> int:
     return int(row.scalar_one())
 
 
-def record_test_scores(connection: Connection, opening: int, scores: Sequence[TestScore]) -> None:
+def record_test_scores(connection: Connection, opening: int, scores: Sequence[OpenedScore]) -> None:
     """Record what the test split said in an opening."""
     rows = [
         {
@@ -43,7 +43,7 @@ def record_test_scores(connection: Connection, opening: int, scores: Sequence[Te
         }
         for score in scores
     ]
-    connection.execute(insert(TestScoreTable), rows)
+    connection.execute(insert(OpenedScoreTable), rows)
 
 
 def list_openings(connection: Connection, study: str) -> tuple[Opening, ...]:
@@ -73,15 +73,15 @@ def list_openings(connection: Connection, study: str) -> tuple[Opening, ...]:
 
 def _scores_by_opening(
     connection: Connection, openings: Sequence[int]
-) -> dict[int, list[TestScore]]:
-    table = TestScoreTable
+) -> dict[int, list[OpenedScore]]:
+    table = OpenedScoreTable
     rows = connection.execute(
         # By role: the pick comes before the reference.
         select(table.__table__).where(table.opening_id.in_(openings)).order_by(table.role)
     ).all()
-    found: dict[int, list[TestScore]] = {}
+    found: dict[int, list[OpenedScore]] = {}
     for row in rows:
-        score = TestScore(
+        score = OpenedScore(
             trial=row.trial,
             role=row.role,
             validation_score=row.validation_score,

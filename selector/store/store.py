@@ -14,6 +14,7 @@ from selector.records import (
     EpochRecord,
     FinalRun,
     Floats,
+    OpenedScore,
     Opening,
     OpeningStart,
     RunRow,
@@ -22,7 +23,6 @@ from selector.records import (
     StoredFinals,
     StudyRow,
     StudySummary,
-    TestScore,
     TrialCounts,
     TrialEnd,
     TrialOutcome,
@@ -151,7 +151,7 @@ class Store:
         with self._transaction(self._writing) as connection:
             return openings.begin_opening(connection, start)
 
-    def record_test_scores(self, opening: int, scores: Sequence[TestScore]) -> None:
+    def record_test_scores(self, opening: int, scores: Sequence[OpenedScore]) -> None:
         """Record what the test split said in an opening."""
         with self._transaction(self._writing) as connection:
             openings.record_test_scores(connection, opening, scores)

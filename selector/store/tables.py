@@ -210,7 +210,7 @@ class OpeningTable(Table):
     opened_at: Mapped[dt.datetime]
 
 
-class TestScoreTable(Table):
+class OpenedScoreTable(Table):
     """What one network scored on the test split in one opening."""
 
     __tablename__ = "selector_test_scores"
