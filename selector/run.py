@@ -29,7 +29,7 @@ from selector.search import pruners, storage
 from selector.search.budget import ended_by_failures
 from selector.search.claims import Claims
 from selector.search.context import StudyContext, open_prefix_cache
-from selector.search.finals import run_finals
+from selector.search.finals import refuse_other_folds, run_finals
 from selector.search.funnel import backbone_order
 from selector.search.worker import work
 from selector.selection.best import best_candidate
@@ -61,6 +61,7 @@ def run(
     prepared = load_prepared(path, overrides=overrides, observe=observe)
     spec = prepared.spec
     with Store.open(store or load_settings().store) as opened:
+        refuse_other_folds(opened, spec)
         study = register(opened, spec, prepared.dataset.summary)
         reason = _run(study, prepared, opened, observe=observe, command=f"selector run {path}")
         board = rank(opened, spec.name)

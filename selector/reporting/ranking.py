@@ -86,11 +86,11 @@ def verdict(
     else:
         return None
     of_pick = [score.test_score for _, score in told if score.trial == pick]
-    scores = {trial.number: trial.score for trial in trials}
+    scores = {trial.number: trial.score for trial in trials if trial.score is not None}
     return Verdict(
         trial=pick,
         reason=reason,
-        validation_score=scores.get(pick) or math.nan,
+        validation_score=scores.get(pick, math.nan),
         test_score=of_pick[-1] if of_pick else None,
     )
 

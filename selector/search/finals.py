@@ -66,8 +66,7 @@ def plan_finals(
 ) -> FinalsPlan | None:
     """Choose the finalists and enqueue their heats, each once in the life of a study.
 
-    None where there is nothing to decide yet or at all. Raises ConflictError where the finals have
-    begun with other folds.
+    None where there is nothing to decide yet or at all.
     """
     spec, store = context.spec, context.store
     if spec.finals is None or store.counts(spec.name).running:
@@ -83,10 +82,12 @@ def plan_finals(
     with reachable(store), study_lock(store, final_spec.name):
         _register(final_spec, spec, store, folds=folds)
         planned = _planned(study, store, wanted=heats)
-        for heat in heats:
-            if heat not in planned:
-                values = asdict(heat)
-                study.enqueue_trial(values, user_attrs={HEAT: list(values.values())})
+        missing = [heat for heat in heats if heat not in planned]
+        if missing:
+            store.reopen_finals(spec.name)
+        for heat in missing:
+            values = asdict(heat)
+            study.enqueue_trial(values, user_attrs={HEAT: list(values.values())})
     return FinalsPlan(spec=final_spec, finalists=chosen, heats=heats)
 
 
@@ -128,7 +129,8 @@ def decide_finals(plan: FinalsPlan, context: StudyContext) -> None:
     candidates = {trial.number for trial in trials if trial.state == "complete"}
     pick, reason = statistics.choose(found, candidates)
     stored = store.finals(name)
-    if stored is None or (stored.pick, stored.reason) != (pick, reason):
+    assert stored is not None
+    if stored.decided_at is None or (stored.pick, stored.reason) != (pick, reason):
         store.decide_finals(name, pick=pick, reason=reason)
     context.observe(FinalsEnded(pick=pick, reason=reason))
 
@@ -162,6 +164,21 @@ class FinalsClaims(Claims):
         assert start.heat is not None
         searched = self.searched[start.heat.finalist]
         return searched.epochs if searched.state == "complete" else self._spec.budget.epochs
+
+
+def refuse_other_folds(store: Store, spec: StudySpec) -> None:
+    """Raise ConflictError where the finals of a study have begun with another number of folds."""
+    stored = store.finals(spec.name) if store.study(spec.name) else None
+    if stored is None or spec.finals is None:
+        return
+    begun, wanted = len(stored.fold_sizes), spec.finals.folds or 1
+    if begun != wanted:
+        was, now = (number if number > 1 else "none" for number in (begun, wanted))
+        raise ConflictError(
+            f"The finals of study '{spec.name}' have begun with finals.folds: {was}, now it is "
+            f"{now}: their scores could not be compared. Undo the change, or start a new study: "
+            "--set name=NEWNAME."
+        )
 
 
 def _finalists(spec: StudySpec, finals: FinalsSpec, store: Store) -> tuple[int, ...]:
@@ -216,15 +233,9 @@ def _register(
 ) -> None:
     """The finals' own row in the store, made once; it holds the validation samples of all folds."""
     parent, stored = store.require_study(spec.name), store.finals(spec.name)
-    sizes = [len(fold.splits.validation) for fold in folds] or [len(parent.data.validation_ids)]
     if stored is not None:
-        if list(stored.fold_sizes) != sizes:
-            raise ConflictError(
-                f"The finals of study '{spec.name}' have begun with {len(stored.fold_sizes)} "
-                f"fold(s), and finals.folds now asks for {len(sizes)}: their scores could not be "
-                "compared. Undo the change, or start a new study: --set name=NEWNAME."
-            )
         return
+    sizes = [len(fold.splits.validation) for fold in folds] or [len(parent.data.validation_ids)]
     data = parent.data
     if folds:
         order = np.concatenate([fold.splits.validation for fold in folds])

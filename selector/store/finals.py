@@ -57,6 +57,13 @@ def decide_finals(connection: Connection, parent: str, pick: int | None, reason:
     connection.execute(update(FinalsTable).where(FinalsTable.parent_id == key).values(values))
 
 
+def reopen_finals(connection: Connection, parent: str) -> None:
+    """Say that the finals go on; the pick so far stays until they end again."""
+    key = study_id(connection, parent)
+    of_parent = FinalsTable.parent_id == key
+    connection.execute(update(FinalsTable).where(of_parent).values(decided_at=None))
+
+
 def insert_heat(connection: Connection, trial_id: int, heat: Heat) -> None:
     """Say which heat a trial of the finals is."""
     values = {"trial_id": trial_id, "finalist": heat.finalist, "fold": heat.fold}

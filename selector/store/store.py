@@ -146,6 +146,11 @@ class Store:
         with self._transaction(self._writing) as connection:
             finals.decide_finals(connection, study, pick, reason)
 
+    def reopen_finals(self, study: str) -> None:
+        """Say that the finals of a study go on; the pick so far stays until they end again."""
+        with self._transaction(self._writing) as connection:
+            finals.reopen_finals(connection, study)
+
     def begin_opening(self, start: OpeningStart) -> int:
         """Record that a test split is about to be read; the opening's key."""
         with self._transaction(self._writing) as connection:

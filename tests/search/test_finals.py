@@ -176,11 +176,18 @@ def test_a_study_that_goes_on_adds_finalists_and_repeats_no_training(
     file: Path, url: str, opened: Store
 ) -> None:
     first = Ran(file, url, "budget.trials=2")
+    with pytest.raises(InterruptedRun):
+        Ran(file, url, "budget.trials=6", "finals.seeds=3", stop_at=0)
+    between = rank(opened, "tiny")
+    assert between.finals is not None and not between.finals.decided
+    assert between.verdict == first.board.verdict  # until the finals have ended again
+
     ready = Ran(file, url, "budget.trials=6", "finals.seeds=3")
+
+    assert ready.board.finals is not None and ready.board.finals.decided
 
     assert not set(first.heats()) & set(ready.heats())
     assert set(planned(opened).values()) == {1}
-    assert ready.board.finals is not None
     assert {r.trial for r in ready.board.finals.finalists} >= {h.finalist for h in first.heats()}
     assert all(len(row.scores) == 3 for row in ready.board.finals.finalists)
 
@@ -206,8 +213,9 @@ def test_folds_share_out_train_and_validation(file: Path, url: str, opened: Stor
         predicted = opened.log_probabilities("tiny.finals", final.number)
         assert len(predicted) == stored.fold_sizes[final.heat.fold]
     assert ran.board.finals is not None and ran.board.finals.folds == 3
-    with pytest.raises(ConflictError, match="begun with 3 fold"):
+    with pytest.raises(ConflictError, match=r"begun with finals\.folds: 3, now it is 2"):
         Ran(file, url, "finals={top: 2, seeds: 1, folds: 2}")
+    assert opened.require_study("tiny").spec["finals"]["folds"] == 3
 
 
 @pytest.mark.parametrize("change", ["finals=off", "budget.trials=1"])
