@@ -18,6 +18,7 @@ EDITABLE = (
     "device",
     "workers",
     "trials_per_device",
+    "finals",
     "funnel",
     "threshold",
     "training.fused_heads",

@@ -66,7 +66,7 @@ def device_name(device: torch.device) -> str:
 
 
 def describe(device: torch.device, *, base: Path) -> Mapping[str, Any]:
-    """What a run should be able to name later; `base` is the folder whose git commit counts."""
+    """What a run should be able to name later; `base` is the study file's folder."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from selector.records import DataAudit, Goal, Origin, Scalar, SplitName, TrialCounts
+from selector.records import DataAudit, Goal, Heat, Origin, Scalar, SplitName, TrialCounts
 
 PrefixOutcome = Literal["hit", "filled", "declined"]
 
@@ -72,6 +72,7 @@ class TrialStarted:
     backbone: str
     params: Mapping[str, Scalar]
     origin: Origin
+    heat: Heat | None = None  # of the finals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,26 @@ class TrialEnded:
     counts: TrialCounts
     best_score: float | None
     best_trial: int | None
+    heat: Heat | None = None  # of the finals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalsReady:
+    """The search is over; its best candidates and the references are trained again."""
+
+    finalists: tuple[int, ...]  # trials of the search
+    seeds: int
+    folds: int | None
+    runs: int  # in all
+    earlier: TrialCounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalsEnded:
+    """The finals are decided; without a pick, none of them can be shipped."""
+
+    pick: int | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +175,8 @@ Event = (
     | EpochEnded
     | TrialEnded
     | WorkerNote
+    | FinalsReady
+    | FinalsEnded
     | RunEnded
 )
 Observer = Callable[[Event], None]

@@ -7,6 +7,7 @@ of the confusion matrix and work on many matrices at once, which makes a bootstr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,6 +59,13 @@ def goal_of(name: str) -> Goal:
     """Whether more or less of the metric is better."""
     _require_known(name)
     return _GOALS[name]
+
+
+def range_of(name: str) -> tuple[float, float]:
+    """The lowest and the highest value that a metric can have."""
+    _require_known(name)
+    highest = math.inf if name == "log_loss" else 1.0
+    return (-1.0 if name == "mcc" else 0.0), highest
 
 
 def is_count_based(name: str) -> bool:

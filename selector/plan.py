@@ -65,6 +65,8 @@ class Plan:
     continuous: tuple[str, ...]  # those of them that have infinitely many values
     first_trials: tuple[FirstTrial, ...]
     probes: tuple[Probe, ...]
+    final_runs: int  # at most, after the search
+    final_seconds: float
     seconds: float
     time_limit: float | None
     checkpoint_bytes: int
@@ -84,6 +86,7 @@ def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
         probes.append(probe)
         preprocessings.add(preprocessing)
         observe(DataProgress(done=done, total=len(recipes), label="measuring backbones"))
+    final_runs = _final_runs(spec)
     epoch_seconds = statistics.fmean(probe.epoch_seconds for probe in probes)
     setup_seconds = statistics.fmean(probe.setup_seconds for probe in probes)
     trained = statistics.fmean(probe.trained_parameters for probe in probes)
@@ -104,6 +107,8 @@ def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
             for planned in startup.plan(spec)
         ),
         probes=tuple(probes),
+        final_runs=final_runs,
+        final_seconds=final_runs * (setup_seconds + epoch_seconds * spec.budget.epochs),
         seconds=setup_seconds * spec.budget.trials + epoch_seconds * _epochs(spec),
         time_limit=spec.budget.time,
         checkpoint_bytes=round(trained * _FLOAT_BYTES * spec.budget.trials),
@@ -152,6 +157,14 @@ def _measure(recipe: Recipe, prepared: Prepared) -> tuple[Probe, Preprocessing]:
         peak_bytes=cost.peak_bytes,
     )
     return probe, measured.preprocessing
+
+
+def _final_runs(spec: StudySpec) -> int:
+    """The most trainings that the finals can take: all leaders are tied, no reference is one."""
+    if spec.finals is None:
+        return 0
+    finalists = min(spec.budget.trials, spec.finals.top + max(1, len(spec.start_from)))
+    return finalists * spec.finals.seeds * (spec.finals.folds or 1) if finalists > 1 else 0
 
 
 def _epochs(spec: StudySpec) -> int:

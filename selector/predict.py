@@ -136,8 +136,13 @@ def open_bundle(folder: Path) -> BundlePredictor:
 
 
 def candidate_of(store: Store, study: str, *, trial: int | None = None) -> TrialRow:
-    """The best candidate of a study, or the given trial; InputError when there is none."""
-    found = store.require_study(study)
+    """The pick of a study's finals, else its best candidate, or the given trial.
+
+    InputError when there is none.
+    """
+    found, finals = store.require_study(study), store.finals(study)
+    if trial is None and finals is not None:
+        trial = finals.pick
     complete = [row for row in store.trials(study) if row.state == "complete"]
     if trial is not None:
         chosen = next((row for row in complete if row.number == trial), None)

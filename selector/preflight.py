@@ -73,6 +73,7 @@ def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
     dataset = attempt(lambda: _inspect(spec.data, base=base, observe=observe))
     if isinstance(dataset, data.Dataset):
         attempt(lambda: check_classes(spec, dataset.class_names))
+        attempt(lambda: final_folds(spec, dataset))
     if problems:
         raise _together(problems)
     assert isinstance(dataset, data.Dataset) and isinstance(device, torch.device)
@@ -96,6 +97,13 @@ def check_classes(spec: StudySpec, class_names: tuple[str, ...]) -> None:
             f"threshold: tune is for two classes, and the data has {len(class_names)}: "
             f"{', '.join(class_names)}. Leave it out."
         )
+
+
+def final_folds(spec: StudySpec, dataset: data.Dataset) -> tuple[data.Dataset, ...]:
+    """The data sets of the finals' folds; none where the finals use the study's own split."""
+    if spec.finals is None or spec.finals.folds is None:
+        return ()
+    return data.folds(dataset, spec.finals.folds, seed=spec.data.split.seed)
 
 
 def check_folder(artifacts: Path) -> None:

@@ -1,4 +1,4 @@
-"""One run of a study, read from top to bottom: study file, audit, workers, leaderboard."""
+"""One run of a study, read from top to bottom: study file, audit, workers, finals, leaderboard."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from selector.environment import describe
 from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
 from selector.events import Event, Observer, RunEnded, RunReady, StudyChanged
 from selector.interrupts import Terminated, terminable
-from selector.preflight import Prepared, load_prepared
+from selector.preflight import Prepared, final_folds, load_prepared
 from selector.records import Leaderboard, RunStart, RunStatus, Seat
 from selector.registration import ACCEPTED, WEIGHTS, Registered, register
 from selector.reporting.ranking import rank
 from selector.search import pruners, storage, versions
+from selector.search.budget import ended_by_failures
 from selector.search.claims import Claims
+from selector.search.finals import refuse_other_folds, run_finals
 from selector.search.funnel import backbone_order
 from selector.search.worker import work
 from selector.selection.best import best_candidate
@@ -57,6 +59,7 @@ def run(
     prepared = load_prepared(path, overrides=overrides, observe=observe)
     spec = prepared.spec
     with Store.open(store or load_settings().store) as opened:
+        refuse_other_folds(opened, spec)
         registered = register(
             opened,
             spec,
@@ -67,9 +70,7 @@ def run(
         left = spec.budget.trials - opened.counts(spec.name).finished
         seats = seats_of(prepared, trials_left=left, observe=observe)
         command = f"selector run {path}"
-        reason = _search(
-            registered, prepared, opened, seats=seats, observe=observe, command=command
-        )
+        reason = _run(registered, prepared, opened, seats=seats, observe=observe, command=command)
         board = rank(opened, spec.name)
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
@@ -104,10 +105,10 @@ def join(
         seats = (Seat(number=0, device=str(prepared.device)),)
         command = f"selector worker {name}"
         registered = Registered(study, weights={})
-        _search(registered, prepared, opened, seats=seats, observe=observe, command=command)
+        _run(registered, prepared, opened, seats=seats, observe=observe, command=command)
 
 
-def _search(
+def _run(
     registered: Registered,
     prepared: Prepared,
     store: Store,
@@ -116,12 +117,13 @@ def _search(
     observe: Observer,
     command: str,
 ) -> str:
-    """Run trials until the budget is spent; gives the reason why the study ended."""
+    """Search until the budget is spent, then run the finals; gives why the search ended."""
     spec = prepared.spec
     prepare_process()
     started = time.monotonic()
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
-    context = context_of(prepared, store, observe=observe)
+    folds = final_folds(spec, prepared.dataset)
+    context = context_of(prepared, store, folds=folds, observe=observe)
     with (
         storage.opened_storage(store) as optuna_storage,
         _recorded(registered, prepared, store, command=command) as run_id,
@@ -144,6 +146,8 @@ def _search(
             torch.cuda.empty_cache()  # the funnel's; it is the workers who need it now
             worker = partial(work_for, assignment_of(prepared, store, run_id=run_id))
             reason = executors.load("local").run(worker, seats, observe=observe)[-1]
+        if not ended_by_failures(reason):
+            run_finals(context, optuna_storage, folds=folds, run_id=run_id)
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
     return reason
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from selector import data, tasks
 from selector.errors import ConflictError, InputError, ProblemsError
 from selector.events import DataProgress, Observer
 from selector.preflight import Prepared, prepare
-from selector.records import Assignment, DataSummary, Seat, StudyRow
+from selector.records import Assignment, DataSummary, Preprocessing, Seat, StudyRow, TrainingData
 from selector.search import pruners, storage, versions
 from selector.search.claims import Claims
 from selector.search.context import StudyContext, open_prefix_cache
@@ -58,9 +59,26 @@ def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
             return work(claims, context)
 
 
-def context_of(prepared: Prepared, store: Store, *, observe: Observer) -> StudyContext:
-    """What all trials of a worker in this process share."""
+def context_of(
+    prepared: Prepared,
+    store: Store,
+    *,
+    observe: Observer,
+    folds: Sequence[data.Dataset] = (),
+) -> StudyContext:
+    """What all trials of a worker in this process share; `folds` are those of the finals."""
     settings = load_settings()
+
+    def decoder(dataset: data.Dataset) -> Callable[[Preprocessing], TrainingData]:
+        return lambda preprocessing: data.decode(
+            dataset,
+            preprocessing,
+            cache=settings.cache,
+            progress=lambda done, total, label: observe(
+                DataProgress(done=done, total=total, label=label)
+            ),
+        )
+
     return StudyContext(
         spec=prepared.spec,
         store=store,
@@ -68,14 +86,9 @@ def context_of(prepared: Prepared, store: Store, *, observe: Observer) -> StudyC
         device=prepared.device,
         artifacts=settings.artifacts,
         base=prepared.base,
-        decode=lambda preprocessing: data.decode(
-            prepared.dataset,
-            preprocessing,
-            cache=settings.cache,
-            progress=lambda done, total, label: observe(
-                DataProgress(done=done, total=total, label=label)
-            ),
-        ),
+        # From here on nothing leads to the images of the test split.
+        decode=decoder(data.without_test(prepared.dataset)),
+        folds=tuple(decoder(fold) for fold in folds),
         observe=observe,
         prefix_cache=open_prefix_cache(prepared.spec, settings, observe),
     )

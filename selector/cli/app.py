@@ -14,6 +14,7 @@ from selector.cli import (
     predicting,
     results,
     running,
+    sealing,
     serving,
     study_files,
 )
@@ -74,6 +75,6 @@ def _selector(
     del version  # printed by its callback
 
 
-for group in (study_files, running, results, exporting, predicting, serving, diagnosis):
+for group in (study_files, running, results, sealing, exporting, predicting, serving, diagnosis):
     for name, command in group.COMMANDS.items():
         app.command(name)(command)

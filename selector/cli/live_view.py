@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,6 +17,8 @@ from selector.events import (
     DataProgress,
     EpochEnded,
     Event,
+    FinalsEnded,
+    FinalsReady,
     FunnelEnded,
     RunEnded,
     RunReady,
@@ -97,11 +99,14 @@ class LiveView:
             case FunnelEnded():
                 for line in wording.funnel_lines(event):
                     self._print(Text(line, style="dim"))
+            case FinalsReady():
+                self._begin_finals(event)
+            case FinalsEnded():
+                self._print(Text(wording.pick_line(event), style="bold"))
             case TrialStarted():
                 seen.running[event.number] = Running(event, time.monotonic())
-            case EpochEnded():
-                if event.number in seen.running:
-                    seen.running[event.number].epoch = event
+            case EpochEnded() if event.number in seen.running:
+                seen.running[event.number].epoch = event
             case TrialEnded():
                 self._end_trial(event)
             case WorkerNote():
@@ -120,6 +125,13 @@ class LiveView:
             wording.budget_line(ready),
         ):
             self._print(Text(line, style="dim"))
+
+    def _begin_finals(self, ready: FinalsReady) -> None:
+        seen = self._seen
+        self._print(Text(wording.finals_line(ready), style="bold"))
+        if seen.ready is not None:  # what is left is counted in runs of the finals now
+            seen.ready = replace(seen.ready, trials=ready.runs)
+        seen.counts, seen.best_score, seen.best_trial = ready.earlier, None, None
 
     def _end_trial(self, ended: TrialEnded) -> None:
         seen = self._seen
@@ -180,7 +192,8 @@ class LiveView:
 
 
 def _trial_text(trial: TrialStarted, epoch: str) -> Text:
-    text = f"trial {trial.number:>3}  {epoch}{figures.safe(trial.backbone)}  "
+    called = f"trial {trial.number:>3}" if trial.heat is None else wording.heat_name(trial.heat)
+    text = f"{called}  {epoch}{figures.safe(trial.backbone)}  "
     return Text(text + wording.main_params(trial.params), no_wrap=True, overflow="ellipsis")
 
 

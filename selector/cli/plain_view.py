@@ -7,6 +7,8 @@ from selector.cli.output import note
 from selector.events import (
     DataProgress,
     Event,
+    FinalsEnded,
+    FinalsReady,
     FunnelEnded,
     RunEnded,
     RunReady,
@@ -44,6 +46,10 @@ class PlainView:
             case FunnelEnded():
                 for line in wording.funnel_lines(event):
                     note(line)
+            case FinalsReady():
+                note(wording.finals_line(event))
+            case FinalsEnded():
+                note(wording.pick_line(event))
             case TrialEnded():
                 note(wording.trial_line(event, names=self._names) + wording.best_part(event))
             case WorkerNote():

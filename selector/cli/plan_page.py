@@ -35,6 +35,7 @@ def _facts(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("budget", f"{plan.trials} trials of at most {plan.epochs} epochs"),
         ("space", _space(plan)),
         ("device", figures.safe(plan.device)),
+        ("finals", _finals(plan)),
         ("time", f"about {figures.duration(plan.seconds)}{limit}"),
         (
             "disk",
@@ -43,6 +44,12 @@ def _facts(plan: Plan) -> tuple[tuple[str, str], ...]:
         ),
         ("memory", memory),
     )
+
+
+def _finals(plan: Plan) -> str:
+    if not plan.final_runs:
+        return "none"
+    return f"up to {plan.final_runs} runs, about {figures.duration(plan.final_seconds)} on top"
 
 
 def _space(plan: Plan) -> str:

@@ -124,15 +124,19 @@ def _write(text: str, file: Path | None) -> None:
 
 def _study(store: Store, name: str) -> Page:
     from selector.reporting import study_page
-    from selector.reporting.ranking import audit
+    from selector.reporting.ranking import audit, standings, verdict
 
     study, trials = store.require_study(name), store.trials(name)
+    openings = store.openings(name)
     return study_page(
         study,
         trials,
         runs=store.runs(name),
         counts=store.counts(name),
         audit=audit(store, study, trials),
+        standings=standings(store, study, trials),
+        verdict=verdict(store, study, trials, openings),
+        openings=openings,
     )
 
 

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from selector.cli import data_findings
-from selector.events import FunnelEnded, RunReady, StudyChanged, TrialEnded, WorkerNote
+from selector.events import (
+    FinalsEnded,
+    FinalsReady,
+    FunnelEnded,
+    RunReady,
+    StudyChanged,
+    TrialEnded,
+    WorkerNote,
+)
+from selector.records import Heat
 from selector.reporting import figures
 
 # The parameters that every reader looks for, and what they are called in a narrow line.
@@ -70,7 +79,7 @@ def name_width(ready: RunReady) -> int:
 
 def trial_line(ended: TrialEnded, *, names: int) -> str:
     """A finished trial: how it ended and what it reached; `names` is as from `name_width`."""
-    start = f"trial {ended.number:>3}  {ended.state:<8}  {figures.safe(ended.backbone):<{names}}"
+    start = f"{_called(ended)}  {ended.state:<8}  {figures.safe(ended.backbone):<{names}}"
     if ended.state == "failed":
         return f"{start}  {figures.safe(ended.failure or 'no reason given')}"
     at = f"{figures.score(ended.score)} @ {ended.best_epoch}/{ended.epochs}"
@@ -82,16 +91,40 @@ def worker_line(note: WorkerNote) -> str:
     return f"worker {note.worker}  {figures.safe(note.text)}"
 
 
+def heat_name(heat: Heat) -> str:
+    """Which training of the finals it is, as `final 12, seed 1`."""
+    return f"final {heat.finalist:>3}, seed {heat.seed}" + (
+        f", fold {heat.fold}" if heat.fold else ""
+    )
+
+
+def finals_line(ready: FinalsReady) -> str:
+    """Who is in the finals, and what that costs."""
+    trials = ", ".join(str(number) for number in ready.finalists)
+    folds = f" on {ready.folds} folds" if ready.folds else ""
+    return f"finals  trials {trials} again, {ready.seeds} seeds{folds}: {ready.runs} runs"
+
+
+def pick_line(ended: FinalsEnded) -> str:
+    """What the finals ended with."""
+    pick = "none" if ended.pick is None else f"trial {ended.pick}"
+    return f"pick    {pick}: {figures.safe(ended.reason)}"
+
+
 def is_best(ended: TrialEnded) -> bool:
-    """Whether no candidate so far is better."""
-    return ended.best_trial == ended.number
+    """Whether no candidate so far is better; no single run of the finals is called the best."""
+    return ended.best_trial == ended.number and ended.heat is None
 
 
 def best_part(ended: TrialEnded) -> str:
     """The best candidate so far, for the end of a line that stands alone."""
-    if ended.best_score is None or ended.state == "failed":
+    if ended.best_score is None or ended.state == "failed" or ended.heat is not None:
         return ""
     return "  new best" if is_best(ended) else f"  best {figures.score(ended.best_score)}"
+
+
+def _called(ended: TrialEnded) -> str:
+    return f"trial {ended.number:>3}" if ended.heat is None else heat_name(ended.heat)
 
 
 def rough(seconds: float) -> str:

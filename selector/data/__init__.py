@@ -7,3 +7,5 @@ from selector.data.image import resize as resize
 from selector.data.parallel import Progress as Progress
 from selector.data.pixels import decode as decode
 from selector.data.pixels import decode_split as decode_split
+from selector.data.seal import folds as folds
+from selector.data.seal import without_test as without_test

@@ -9,19 +9,17 @@ from dataclasses import dataclass
 
 from selector.data.problems import Problem, lines
 from selector.errors import DataError
-from selector.records import Sample, SplitName
+from selector.records import Sample
 
 
-def draw(
-    samples: Sequence[Sample], shares: Mapping[SplitName, float], *, seed: int
-) -> list[SplitName]:
+def draw(samples: Sequence[Sample], shares: Mapping[str, float], *, seed: int) -> list[str]:
     """The part of each sample: the given one, or one drawn from what is given to train or to none.
 
     `shares` names the parts to draw. Single samples come out exactly stratified. For groups it is a
     heuristic: large ones first, each to the part that lacks its classes most, and what is left
     empty is mended by moving small groups. DataError if that fails.
     """
-    assigned: list[SplitName] = [sample.split or "train" for sample in samples]
+    assigned: list[str] = [sample.split or "train" for sample in samples]
     if not shares:
         return assigned
     drawn = _Draw(_units(samples, seed), shares)
@@ -70,15 +68,15 @@ def _units(samples: Sequence[Sample], seed: int) -> list[_Unit]:
 class _Draw:
     """The state of one draw: what each part has of each class and what it lacks."""
 
-    def __init__(self, units: Sequence[_Unit], shares: Mapping[SplitName, float]) -> None:
+    def __init__(self, units: Sequence[_Unit], shares: Mapping[str, float]) -> None:
         self.units = units
-        self.chosen: list[SplitName] = []
+        self.chosen: list[str] = []
         self.totals: Counter[str] = Counter()
         for unit in units:
             self.totals.update(unit.counts)
-        self.parts: tuple[SplitName, ...] = (*shares, "train")
-        self.have: dict[SplitName, Counter[str]] = {part: Counter() for part in self.parts}
-        self.wanted: dict[SplitName, Counter[str]] = {part: Counter() for part in self.parts}
+        self.parts: tuple[str, ...] = (*shares, "train")
+        self.have: dict[str, Counter[str]] = {part: Counter() for part in self.parts}
+        self.wanted: dict[str, Counter[str]] = {part: Counter() for part in self.parts}
         for label, total in self.totals.items():
             for part, count in _amounts(total, shares).items():
                 self.wanted[part][label] = count
@@ -105,15 +103,15 @@ class _Draw:
         if problems:
             raise DataError(lines(problems))
 
-    def _first_open(self, unit: _Unit) -> SplitName:
+    def _first_open(self, unit: _Unit) -> str:
         (label,) = unit.counts
         for part in self.parts:
             if self.have[part][label] < self.wanted[part][label]:
                 return part
         return "train"
 
-    def _lacking_most(self, unit: _Unit) -> SplitName:
-        def lack(part: SplitName) -> float:
+    def _lacking_most(self, unit: _Unit) -> str:
+        def lack(part: str) -> float:
             return sum(
                 count * (self.wanted[part][label] - self.have[part][label]) / self.totals[label]
                 for label, count in unit.counts.items()
@@ -121,7 +119,7 @@ class _Draw:
 
         return max(self.parts, key=lack)
 
-    def _move_in(self, part: SplitName, label: str) -> bool:
+    def _move_in(self, part: str, label: str) -> bool:
         # Units are in order of size: from the end, the smallest that can go goes.
         for index in reversed(range(len(self.units))):
             unit, donor = self.units[index], self.chosen[index]
@@ -135,7 +133,7 @@ class _Draw:
         return False
 
 
-def _amounts(total: int, shares: Mapping[SplitName, float]) -> dict[SplitName, int]:
+def _amounts(total: int, shares: Mapping[str, float]) -> dict[str, int]:
     """How many of `total` samples of a class each part gets: at least one, and one for train."""
     amounts = {part: max(1, round(total * share)) for part, share in shares.items()}
     while sum(amounts.values()) > max(total - 1, len(amounts)):

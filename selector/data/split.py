@@ -29,7 +29,7 @@ def split(samples: Sequence[Sample], spec: SplitSpec) -> Splits:
     if problems:
         raise DataError(lines(problems))
     shares = {"validation": spec.validation, "test": spec.test}
-    missing = {part: shares[part] for part in parts_to_draw(samples)}
+    missing: dict[str, float] = {part: shares[part] for part in parts_to_draw(samples)}
     part_of = np.array(draw(samples, missing, seed=spec.seed))
     return Splits(*(np.flatnonzero(part_of == name).astype(np.int64) for name in SPLITS))
 

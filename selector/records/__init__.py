@@ -27,6 +27,18 @@ from selector.records.data import (
     Splits,
     TrainingData,
 )
+from selector.records.finals import (
+    Finalist,
+    FinalRun,
+    Finals,
+    Heat,
+    OpenedRole,
+    OpenedScore,
+    Opening,
+    OpeningStart,
+    StoredFinals,
+    Verdict,
+)
 from selector.records.predictions import (
     Prediction,
 )
@@ -72,12 +84,20 @@ __all__ = [
     "EpochRecord",
     "EpochResult",
     "ExportedBundle",
+    "FinalRun",
+    "Finalist",
+    "Finals",
     "Floats",
     "Goal",
+    "Heat",
     "Ints",
     "Leaderboard",
     "LeaderboardRow",
     "Licence",
+    "OpenedRole",
+    "OpenedScore",
+    "Opening",
+    "OpeningStart",
     "Origin",
     "ParityReport",
     "Prediction",
@@ -94,6 +114,7 @@ __all__ = [
     "SplitName",
     "Splits",
     "StepCost",
+    "StoredFinals",
     "StudyRow",
     "StudySummary",
     "Threshold",
@@ -104,4 +125,5 @@ __all__ = [
     "TrialRow",
     "TrialStart",
     "TrialState",
+    "Verdict",
 ]

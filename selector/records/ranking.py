@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from selector.records.aliases import Goal, Scalar, SplitName
+from selector.records.finals import Finals, Opening, Verdict
 from selector.records.results import TrialCounts
 from selector.records.training import BackboneProxies
 
@@ -57,4 +58,7 @@ class Leaderboard:
     counts: Mapping[SplitName, int]
     candidates: tuple[LeaderboardRow, ...]
     trials: TrialCounts
+    finals: Finals | None = None
+    verdict: Verdict | None = None
+    openings: tuple[Opening, ...] = ()  # of the test split, the earliest first
     proxies: ProxyAudit | None = None  # on the study's own metric, whatever the order is by

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from selector.records.aliases import Floats, Goal, Origin, RunStatus, Scalar, TrialState
 from selector.records.data import DataSummary
+from selector.records.finals import Heat
 from selector.records.training import EpochRecord
 
 
@@ -47,6 +48,7 @@ class TrialStart:
     params: Mapping[str, Scalar]
     origin: Origin
     seed: int
+    heat: Heat | None = None  # of the finals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from selector.errors import UnknownNameError
 from selector.records import Leaderboard
 from selector.reporting import leaderboard as _leaderboard
 from selector.reporting.base import Format, Page
+from selector.reporting.finals import opening_page
 from selector.reporting.studies import studies_page
 from selector.reporting.study import study_page
 from selector.reporting.trial import trial_page
@@ -15,6 +16,7 @@ __all__ = [
     "Page",
     "formats",
     "load",
+    "opening_page",
     "render",
     "studies_page",
     "study_page",

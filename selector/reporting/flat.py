@@ -48,14 +48,26 @@ _TRIAL = (
     "started_at",
     "ended_at",
 )
+_FINAL = ("rank", "mean", "sd", "ci_low", "ci_high", "tied_with_best", "reference")
 _EPOCH = ("epoch", "train_loss", "validation_loss", "score", "lr", "seconds")
 _CLASS = ("name", "precision", "recall", "f1", "support")
 _RUN = ("id", "status", "started_at", "ended_at", "host", "pid", "command", "fingerprint")
 
 
 def of_leaderboard(leaderboard: Leaderboard) -> FlatTable:
-    """One row a candidate, then its `param.` and `metric.` columns."""
-    return _with_params_and_metrics(leaderboard.candidates, _CANDIDATE, _CANDIDATE)
+    """One row a candidate, then its `param.` and `metric.` columns.
+
+    Once finals have run, the `final.` columns say what came of those candidates that were in them.
+    """
+    table = _with_params_and_metrics(leaderboard.candidates, _CANDIDATE, _CANDIDATE)
+    if leaderboard.finals is None:
+        return table
+    finalists = {row.trial: row for row in leaderboard.finals.finalists}
+    rows = []
+    for candidate, cells in zip(leaderboard.candidates, table.rows, strict=True):
+        found = finalists.get(candidate.trial)
+        rows.append((*cells, *(_pick(found, _FINAL) if found else (None,) * len(_FINAL))))
+    return FlatTable((*table.columns, *(f"final.{name}" for name in _FINAL)), tuple(rows))
 
 
 def of_trials(trials: Sequence[TrialRow]) -> FlatTable:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from selector.records import Leaderboard, LeaderboardRow, TrialCounts
-from selector.reporting import figures, flat, proxies
+from selector.reporting import figures, finals, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable
 
 # Parameters that every reader looks for, with short headings and the order they are dropped in.
@@ -21,9 +21,15 @@ def page(leaderboard: Leaderboard) -> Page:
         title=f"{figures.safe(leaderboard.study)}: {metric} on {samples} validation samples",
         tables=(
             *((_table(leaderboard, metric),) if leaderboard.candidates else ()),
+            *finals.tables(leaderboard.finals),
+            *finals.opening_tables(leaderboard.openings),
             *proxies.tables(leaderboard.proxies),
         ),
-        notes=(*_notes(leaderboard), *proxies.notes(leaderboard.proxies)),
+        notes=(
+            *_notes(leaderboard),
+            *proxies.notes(leaderboard.proxies),
+            *finals.notes(leaderboard.finals, leaderboard.verdict, leaderboard.openings),
+        ),
         document=lambda: document(leaderboard),
         flat=lambda: flat.of_leaderboard(leaderboard),
     )
@@ -37,6 +43,7 @@ def document(leaderboard: Leaderboard) -> dict[str, Any]:
         "data": {"fingerprint": leaderboard.fingerprint, "counts": dict(leaderboard.counts)},
         "candidates": [_candidate(row) for row in leaderboard.candidates],
         "trials": dataclasses.asdict(leaderboard.trials),
+        **finals.document(leaderboard.finals, leaderboard.verdict, leaderboard.openings),
         **proxies.document(leaderboard.proxies),
     }
 

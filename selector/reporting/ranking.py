@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from selector import selection
-from selector.records import Leaderboard, ProxyAudit, StudyRow, TrialRow
+from selector.records import (
+    Finals,
+    Leaderboard,
+    Opening,
+    ProxyAudit,
+    StudyRow,
+    TrialRow,
+    Verdict,
+)
+from selector.selection import finals
 from selector.store import Store
 
 
@@ -24,7 +34,65 @@ def rank(store: Store, name: str, *, metric: str | None = None) -> Leaderboard:
         counts=store.counts(name),
         metric=metric,
     )
-    return replace(board, proxies=audit(store, study, trials))
+    openings = store.openings(name)
+    return replace(
+        board,
+        proxies=audit(store, study, trials),
+        finals=standings(store, study, trials),
+        verdict=verdict(store, study, trials, openings),
+        openings=openings,
+    )
+
+
+def standings(store: Store, study: StudyRow, trials: Sequence[TrialRow]) -> Finals | None:
+    """The finalists of a study in order, on the study's own metric; None where none has run."""
+    stored = store.finals(study.name)
+    runs = store.final_runs(stored.name) if stored else ()
+    if stored is None or not runs:
+        return None
+    settings = study.spec.get("finals")
+    seed = study.spec.get("seed", 0)
+    # Where the study file has switched the finals off since, what was trained is still shown.
+    seeds = (
+        settings["seeds"]
+        if isinstance(settings, Mapping)
+        else max(run.heat.seed for run in runs) - seed
+    )
+    return finals.standings(
+        study,
+        trials,
+        finals.Evidence(
+            runs=runs,
+            predictions=store.predictions(stored.name),
+            labels=store.require_study(stored.name).data.validation_labels,
+            fold_sizes=stored.fold_sizes,
+        ),
+        seed=seed,
+        seeds=seeds,
+        decided=stored.decided_at is not None,
+    )
+
+
+def verdict(
+    store: Store, study: StudyRow, trials: Sequence[TrialRow], openings: Sequence[Opening]
+) -> Verdict | None:
+    """The pick with its scores; None before the finals have ended or the test split was opened."""
+    stored = store.finals(study.name)
+    told = [(each, score) for each in openings for score in each.scores if score.role == "pick"]
+    if stored is not None and stored.pick is not None:
+        pick, reason = stored.pick, stored.reason or ""
+    elif told:
+        pick, reason = told[-1][0].trial, "chosen without finals"
+    else:
+        return None
+    of_pick = [score.test_score for _, score in told if score.trial == pick]
+    scores = {trial.number: trial.score for trial in trials if trial.score is not None}
+    return Verdict(
+        trial=pick,
+        reason=reason,
+        validation_score=scores.get(pick, math.nan),
+        test_score=of_pick[-1] if of_pick else None,
+    )
 
 
 def audit(store: Store, study: StudyRow, trials: Sequence[TrialRow]) -> ProxyAudit | None:

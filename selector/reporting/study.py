@@ -6,8 +6,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selector.records import ProxyAudit, RunRow, StudyRow, TrialCounts, TrialRow
-from selector.reporting import figures, flat, proxies
+from selector.records import (
+    Finals,
+    Opening,
+    ProxyAudit,
+    RunRow,
+    StudyRow,
+    TrialCounts,
+    TrialRow,
+    Verdict,
+)
+from selector.reporting import figures, finals, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable, present
 from selector.reporting.leaderboard import counted
 from selector.reporting.trial import trial_plain
@@ -23,6 +32,9 @@ def study_page(
     runs: Sequence[RunRow],
     counts: TrialCounts,
     audit: ProxyAudit | None = None,
+    standings: Finals | None = None,
+    verdict: Verdict | None = None,
+    openings: Sequence[Opening] = (),
 ) -> Page:
     """One study: what it searches, its runs, and every trial whatever became of it."""
     return Page(
@@ -33,8 +45,14 @@ def study_page(
             _runs_table(runs),
             *proxies.tables(audit),
             _trials_table(study, trials),
+            *finals.tables(standings),
+            *finals.opening_tables(openings),
         ),
-        notes=(counted(counts), *proxies.notes(audit)),
+        notes=(
+            counted(counts),
+            *proxies.notes(audit),
+            *finals.notes(standings, verdict, openings),
+        ),
         document=lambda: {
             "study": study.name,
             "metric": {"name": study.metric, "goal": study.goal},
@@ -48,6 +66,7 @@ def study_page(
             "trials": dataclasses.asdict(counts),
             "runs": [dataclasses.asdict(run) for run in runs],
             "trial_rows": [trial_plain(trial) for trial in trials],
+            **finals.document(standings, verdict, openings),
             **proxies.document(audit),
         },
         flat=lambda: flat.of_trials(trials),

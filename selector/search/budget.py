@@ -8,6 +8,7 @@ from selector.records import Goal, TrialOutcome
 from selector.spec.schema import BudgetSpec
 
 FINISHED = ("complete", "pruned", "failed")
+_BY_FAILURES = "(budget.failures)"
 
 
 def stop_reason(
@@ -34,7 +35,7 @@ def stop_reason(
     if budget.total_epochs is not None and epochs_used(budget, trials) >= budget.total_epochs:
         return f"{budget.total_epochs} epochs in total"
     if failed_in_a_row([t for t in done if t.number not in forgiven]) >= budget.failures:
-        return f"{budget.failures} failures in a row (budget.failures)"
+        return f"{budget.failures} failures in a row {_BY_FAILURES}"
     if budget.target is not None and _reached(done, budget.target, goal=goal):
         return f"target {budget.target:g} reached"
     if budget.patience is not None and _stale(done, goal=goal) >= budget.patience:
@@ -47,6 +48,11 @@ def trials_left(budget: BudgetSpec, trials: Sequence[TrialOutcome], *, limit: in
     taken = sum(t.state in FINISHED or t.state == "running" for t in trials)
     allowed = budget.trials if limit is None else min(budget.trials, limit)
     return max(0, allowed - taken)
+
+
+def ended_by_failures(reason: str) -> bool:
+    """Whether a study ended, as `stop_reason` says, because something keeps going wrong."""
+    return _BY_FAILURES in reason
 
 
 def epochs_left(budget: BudgetSpec, trials: Sequence[TrialOutcome]) -> int:

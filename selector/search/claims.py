@@ -11,7 +11,7 @@ import datetime as dt
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -19,9 +19,19 @@ from typing import Any
 
 import optuna
 import psutil
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from selector.records import Origin, Scalar, TrialEnd, TrialOutcome, TrialStart
+from selector.records import (
+    Heat,
+    Origin,
+    RunRow,
+    Scalar,
+    TrialEnd,
+    TrialOutcome,
+    TrialRow,
+    TrialStart,
+)
 from selector.search import budget, foresight, samplers, space, startup
 from selector.search.storage import reachable
 from selector.spec import StudySpec
@@ -49,6 +59,7 @@ class Claim:
     origin: Origin
     epochs: int
     reported: int = 0  # epochs that an earlier worker reported before it handed the trial back
+    heat: Heat | None = None  # of the finals: another seed than the study's, and perhaps a fold
 
     @property
     def number(self) -> int:
@@ -59,11 +70,20 @@ class Claim:
 class Claims:
     """The trials of one study, as one worker takes and ends them."""
 
-    def __init__(self, store: Store, study: optuna.Study, spec: StudySpec, *, run_id: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        study: optuna.Study,
+        spec: StudySpec,
+        *,
+        run_id: int,
+        runs_of: str | None = None,  # the study whose runs take these trials, by default this one
+    ) -> None:
         self._store = store
         self._study = study
         self._spec = spec
         self._run_id = run_id
+        self._runs_of = runs_of or spec.name
         self._sampler = samplers.load(spec.sampler.name)
         earlier = store.outcomes(spec.name)
         self._forgiven = frozenset(t.number for t in earlier if t.state == "failed")
@@ -163,15 +183,17 @@ class Claims:
         with reachable(self._store), lock:
             yield
 
-    def _claim(self, rows: tuple[TrialOutcome, ...]) -> Claim:
-        number = self._next_number()
-        self._study.sampler = self._sampler.build(
+    def _build_sampler(self, number: int) -> BaseSampler:
+        return self._sampler.build(
             self._spec,
             self._spec.sampler.options,
             seed=self._spec.seed,
             number=number,
             startup=startup.startup_trials(self._spec),
         )
+
+    def _claim(self, rows: tuple[TrialOutcome, ...]) -> Claim:
+        self._study.sampler = self._build_sampler(self._next_number())
         trial = self._study.ask()
         try:
             return self._own(trial, rows)
@@ -183,25 +205,34 @@ class Claims:
 
     def _own(self, trial: optuna.Trial, rows: tuple[TrialOutcome, ...]) -> Claim:
         trial.set_user_attr(OWNER, {**_this_process(), "run": self._run_id})
-        params = space.suggest(trial, self._spec)
-        # Nobody else writes to the trial as long as it is held, so one look is enough.
-        held = self._study._storage.get_trial(trial._trial_id)
-        origin: Origin = held.user_attrs.get(ORIGIN, "sampler")
-        self._store.start_trial(
-            self._spec.name,
-            self._run_id,
-            TrialStart(
-                number=trial.number,
-                backbone=str(params["backbone"]),
-                params=params,
-                origin=origin,
-                seed=self._spec.seed,
-            ),
+        start = self._start(trial)
+        self._store.start_trial(self._spec.name, self._run_id, start)
+        # Nobody else writes to the trial as long as it is held. Steps count from 0.
+        reports = self._study._storage.get_trial(trial._trial_id).intermediate_values
+        return Claim(
+            trial=trial,
+            params=start.params,
+            origin=start.origin,
+            epochs=self._epochs(start, rows),
+            reported=max(reports, default=-1) + 1,
+            heat=start.heat,
         )
-        epochs = budget.epochs_left(self._spec.budget, rows)
-        # Steps count from 0.
-        reported = max(held.intermediate_values, default=-1) + 1
-        return Claim(trial, params, origin, epochs, reported)
+
+    def _start(self, trial: optuna.Trial) -> TrialStart:
+        """Draw all that makes the trial."""
+        params = space.suggest(trial, self._spec)
+        return TrialStart(
+            number=trial.number,
+            backbone=str(params["backbone"]),
+            params=params,
+            origin=self._study._storage.get_trial(trial._trial_id).user_attrs.get(
+                ORIGIN, "sampler"
+            ),
+            seed=self._spec.seed,
+        )
+
+    def _epochs(self, start: TrialStart, rows: tuple[TrialOutcome, ...]) -> int:  # noqa: ARG002
+        return budget.epochs_left(self._spec.budget, rows)
 
     def _next_number(self) -> int:
         trials = self._study.get_trials(deepcopy=False)
@@ -209,7 +240,7 @@ class Claims:
         return min(waiting, default=len(trials))
 
     def _reconcile(self) -> tuple[TrialOutcome, ...]:
-        return reconcile(self._store, self._study, self._spec.name)
+        return reconcile(self._store, self._study, self._spec.name, runs_of=self._runs_of)
 
     def _set_waiting(self, trial_id: int) -> None:
         _set_waiting(self._study, trial_id)
@@ -218,17 +249,19 @@ class Claims:
         _tell(self._study, number, state, score)
 
 
-def reconcile(store: Store, study: optuna.Study, name: str) -> tuple[TrialOutcome, ...]:
+def reconcile(
+    store: Store, study: optuna.Study, name: str, *, runs_of: str | None = None
+) -> tuple[TrialOutcome, ...]:
     """Bring Optuna's record in line with ours; gives the trials as they are then.
 
-    The caller holds the lock of the study.
+    The caller holds the lock of the study. Its runs are those of `runs_of`, where it has none.
     """
     outcomes = store.outcomes(name)
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     if not running:
         return outcomes
     rows = {row.number: row for row in outcomes}
-    over = {r.id: r.pid for r in store.runs(name) if r.status != "running"}
+    over = {r.id: r.pid for r in store.runs(runs_of or name) if r.status != "running"}
     for trial in running:
         row = rows.get(trial.number)
         if row is not None and row.state in _OPTUNA_STATES:
@@ -272,16 +305,26 @@ class _Nothing:
 
 
 def _seconds_of_runs(store: Store, study: str, *, run_id: int) -> float:
-    """Wall time covered by the runs of a study that are over and by those that go on here.
+    """Wall time covered by a study's runs that are over and by those that go on here.
 
-    A run of another host counts when it is over: nobody here knows whether it still lives.
+    Its finals are left out, for they come on top of the budget. A run of another host counts when
+    it is over: nobody here knows whether it still lives.
     """
     now, host = dt.datetime.now(dt.UTC), socket.gethostname()
-    return budget.covered_seconds(
+    finals = store.finals(study)
+    in_finals = budget.covered_seconds(_spans(store.trials(finals.name))) if finals else 0.0
+    in_all = budget.covered_seconds(
         (run.started_at.timestamp(), (run.ended_at or now).timestamp())
         for run in store.runs(study)
         if run.ended_at is not None or run.id == run_id or run.host == host
     )
+    return in_all - in_finals
+
+
+def _spans(rows: Iterable[RunRow | TrialRow]) -> Iterator[tuple[float, float]]:
+    for row in rows:
+        if row.started_at is not None and row.ended_at is not None:
+            yield row.started_at.timestamp(), row.ended_at.timestamp()
 
 
 def _this_process() -> dict[str, Any]:

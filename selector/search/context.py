@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from selector import metrics
 from selector.events import Observer
-from selector.records import EpochResult, Floats, Ints, Preprocessing, Recipe, TrainingData
+from selector.records import EpochResult, Floats, Heat, Ints, Preprocessing, Recipe, TrainingData
 from selector.settings import Settings
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, values_of
@@ -43,6 +43,7 @@ class StudyContext:
     observe: Observer
     prefix_cache: PrefixCache | None = None
     epochs: TrainEpochs | None = None
+    folds: tuple[Callable[[Preprocessing], TrainingData], ...] = ()  # likewise, of the finals
 
     def alone(
         self, network: Network, data: TrainingData, recipe: Recipe
@@ -65,6 +66,16 @@ class StudyContext:
             return self.score(labels, result.log_probabilities, data.class_names)
         positive = positive_class(self.spec, data.class_names)
         return float(metrics.from_confusion(name, result.confusion, positive=positive))
+
+    def for_heat(self, heat: Heat | None) -> StudyContext:
+        """The context of one training of the finals: its seed and its fold."""
+        if heat is None:
+            return self
+        return replace(
+            self,
+            spec=self.spec.model_copy(update={"seed": heat.seed}),
+            decode=self.folds[heat.fold] if self.folds else self.decode,
+        )
 
     def score(self, labels: Ints, log_probabilities: Floats, class_names: tuple[str, ...]) -> float:
         """The study's metric on validation predictions."""

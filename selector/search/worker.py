@@ -44,9 +44,10 @@ def _work_on(claim: Claim, claims: Claims, context: StudyContext) -> None:
             backbone=str(claim.params["backbone"]),
             params=claim.params,
             origin=claim.origin,
+            heat=claim.heat,
         )
     )
-    end = run_trial(claim, context, deadline=_deadline(claims, context))
+    end = run_trial(claim, context.for_heat(claim.heat), deadline=_deadline(claims, context))
     claims.end(claim, end)
     context.observe(summary(claim, end, context))
 
@@ -78,4 +79,5 @@ def summary(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
         counts=context.store.counts(context.spec.name),
         best_score=best.score if best else None,
         best_trial=best.number if best else None,
+        heat=claim.heat,
     )

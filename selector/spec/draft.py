@@ -69,7 +69,7 @@ budget: {{trials: 20, epochs: {_epochs(images)}}}
 def study_name(text: str) -> str:
     """`text` as a legal study name: lower case, digits, dots and dashes."""
     name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
-    return name[:200].rstrip("-._") or "study"
+    return name[:193].rstrip("-._") or "study"
 
 
 def image_size_for(image_side: int) -> int:

@@ -56,6 +56,10 @@ def json_schema(*, members: Mapping[str, Sequence[str]] | None = None) -> dict[s
     values = {name: _value(parameter) for name, parameter in _all_parameters().items()}
     start = {**_closed(values), "minProperties": 1}
     properties["start_from"] = {"type": "array", "items": start}
+    parts["FinalsSpec"]["properties"]["folds"] = {
+        "anyOf": [{"enum": ["none"]}, {"type": "integer", "minimum": 2, "maximum": 20}]
+    }
+    properties["finals"] = {"anyOf": [{"enum": ["off"]}, {"$ref": "#/$defs/FinalsSpec"}]}
     for key in MAY_BE_EMPTY:
         properties[key] = {"anyOf": [_without_notes(properties[key]), _NULL]}
     opened = _open(schema)

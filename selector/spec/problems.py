@@ -24,7 +24,7 @@ _KINDS = {
     "string_type": "text",
 }
 _PATTERNS: dict[Keys, str] = {
-    ("name",): "lower-case letters, digits, '.', '_' and '-', a letter or digit first, at most 200",
+    ("name",): "lower-case letters, digits, '.', '_' and '-', a letter or digit first, at most 193",
     ("device",): "auto, cpu, cuda or cuda:0",
 }
 _REQUIRED: dict[Keys, str] = {
@@ -128,16 +128,23 @@ def _section(keys: Keys) -> type[Section]:
         annotation = section.model_fields[str(key)].annotation
         if get_origin(annotation) is dict:
             inside = get_args(annotation)[1]
-        elif isinstance(annotation, type) and issubclass(annotation, Section):
-            section = annotation
+        else:
+            section = _part_of(annotation) or section
     return section
+
+
+def _part_of(annotation: Any) -> type[Section] | None:
+    """The section that a key holds, though it may also be switched off."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return kind
+    return None
 
 
 def _all_keys(section: type[Section] = StudySpec, above: str = "") -> list[str]:
     keys: list[str] = []
     for name, info in section.model_fields.items():
         keys.append(f"{above}{name}")
-        annotation = info.annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            keys += _all_keys(annotation, f"{above}{name}.")
+        if (part := _part_of(info.annotation)) is not None:
+            keys += _all_keys(part, f"{above}{name}.")
     return keys

@@ -33,12 +33,13 @@ Text = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,199}$")]
+FINALS = ".finals"  # ends the name of the study in which a study's finals run
+StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,192}$")]
 
 MOST_WORKERS = 256  # on one machine
 
 # With every line below it commented out, such a key has no value and means its defaults.
-MAY_BE_EMPTY = ("backbones", "training", "budget", "start_from")
+MAY_BE_EMPTY = ("backbones", "training", "budget", "start_from", "finals")
 
 
 class Section(BaseModel):
@@ -137,6 +138,17 @@ class BackboneSpec(Section):
     search: Space = {}
 
 
+def _read_folds(raw: object) -> object:
+    return None if raw == "none" else raw
+
+
+Folds = Annotated[
+    Annotated[int, Field(ge=2, le=20)] | None,
+    BeforeValidator(_read_folds),
+    PlainSerializer(lambda folds: "none" if folds is None else folds),
+]
+
+
 class TrainingSpec(Section):
     """What all trials share."""
 
@@ -167,6 +179,30 @@ class BudgetSpec(Section):
     failures: Count = 5  # failed trials in a row
 
 
+class FinalsSpec(Section):
+    """Who is trained again when the search is over, and how often.
+
+    The `top` candidates at most, of those that are tied with the best, and the references; each
+    with `seeds` seeds, on the study's own split or on each of `folds` folds.
+    """
+
+    top: Annotated[int, Field(ge=1, le=100)] = 3
+    seeds: Annotated[int, Field(ge=1, le=100)] = 3
+    folds: Folds = None  # of train and validation together; None, written `none`: their own split
+
+
+def _read_finals(raw: object) -> object:
+    if isinstance(raw, Mapping) or raw is None or isinstance(raw, FinalsSpec):
+        return raw
+    if raw == "off":
+        return None
+    raise ValueError(f"{raw!r} is not allowed. Allowed: off, or for example {{top: 3, seeds: 3}}.")
+
+
+def _write_finals(finals: FinalsSpec | None) -> Any:
+    return "off" if finals is None else finals.model_dump(mode="json")
+
+
 def _read_member(raw: object) -> object:
     """`name` or `{name: ..., option: ...}` as a member with its options."""
     if isinstance(raw, str):
@@ -189,6 +225,7 @@ def _write_member(member: MemberSpec) -> Any:
 
 Sampler = Annotated[MemberSpec, BeforeValidator(_read_member), PlainSerializer(_write_member)]
 Pruner = Annotated[MemberSpec, BeforeValidator(_read_pruner), PlainSerializer(_write_member)]
+Finals = Annotated[FinalsSpec | None, BeforeValidator(_read_finals), PlainSerializer(_write_finals)]
 StartFrom = Annotated[
     tuple[dict[str, Scalar], ...], PlainValidator(conditions.read_start_from), PlainSerializer(list)
 ]
@@ -228,6 +265,7 @@ class StudySpec(Section):
     start_from: StartFrom = ()
     funnel: Literal["auto", "off"] = "auto"
     threshold: Decision = 0.5  # of two classes, for export
+    finals: Finals = FinalsSpec()  # None, written `off`: there are none
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1
@@ -255,6 +293,13 @@ class StudySpec(Section):
         """The domains that hold for every backbone."""
         space = self.space_of(self.backbone_names[0])
         return {name: space[name] for name in PARAMETERS if name not in self.conditional}
+
+    @field_validator("name")
+    @classmethod
+    def _not_of_finals(cls, name: str) -> str:
+        if name.endswith(FINALS):
+            raise ValueError(f"{name!r} ends in {FINALS}, as only a study's finals are called.")
+        return name
 
     @model_validator(mode="wrap")
     @classmethod

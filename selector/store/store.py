@@ -12,10 +12,15 @@ from selector.records import (
     BackboneProxies,
     ClassScore,
     EpochRecord,
+    FinalRun,
     Floats,
+    OpenedScore,
+    Opening,
+    OpeningStart,
     RunRow,
     RunStart,
     RunStatus,
+    StoredFinals,
     StudyRow,
     StudySummary,
     TrialCounts,
@@ -24,7 +29,7 @@ from selector.records import (
     TrialRow,
     TrialStart,
 )
-from selector.store import proxies, results, studies, trials
+from selector.store import finals, openings, proxies, results, studies, trials
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
 from selector.store.migrate import migrate
 
@@ -118,6 +123,48 @@ class Store:
         """The proxies of a study by backbone; empty where nothing was measured."""
         with self._transaction(self.engine) as connection:
             return proxies.list_proxies(connection, study)
+
+    # --- finals and the test split --------------------------------------------------------------
+
+    def create_finals(self, parent: str, row: StudyRow, fold_sizes: Sequence[int]) -> None:
+        """Add the study that holds the finals of `parent`."""
+        with self._transaction(self._writing) as connection:
+            finals.create_finals(connection, parent, row, fold_sizes)
+
+    def finals(self, study: str) -> StoredFinals | None:
+        """The finals of a study; None where it has none yet."""
+        with self._transaction(self.engine) as connection:
+            return finals.find_finals(connection, study)
+
+    def final_runs(self, finals_study: str) -> tuple[FinalRun, ...]:
+        """The trials of the study that holds the finals, by number."""
+        with self._transaction(self.engine) as connection:
+            return finals.list_final_runs(connection, finals_study)
+
+    def decide_finals(self, study: str, *, pick: int | None, reason: str) -> None:
+        """Record what the finals of a study ended with."""
+        with self._transaction(self._writing) as connection:
+            finals.decide_finals(connection, study, pick, reason)
+
+    def reopen_finals(self, study: str) -> None:
+        """Say that the finals of a study go on; the pick so far stays until they end again."""
+        with self._transaction(self._writing) as connection:
+            finals.reopen_finals(connection, study)
+
+    def begin_opening(self, start: OpeningStart) -> int:
+        """Record that a test split is about to be read; the opening's key."""
+        with self._transaction(self._writing) as connection:
+            return openings.begin_opening(connection, start)
+
+    def record_test_scores(self, opening: int, scores: Sequence[OpenedScore]) -> None:
+        """Record what the test split said in an opening."""
+        with self._transaction(self._writing) as connection:
+            openings.record_test_scores(connection, opening, scores)
+
+    def openings(self, study: str) -> tuple[Opening, ...]:
+        """Every look at the test split of a study, the earliest first."""
+        with self._transaction(self.engine) as connection:
+            return openings.list_openings(connection, study)
 
     # --- runs -----------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from selector.records import (
 )
 from selector.store.encode import pack_validation, summary_to_plain, unpack_summary
 from selector.store.engine import safe_url
-from selector.store.tables import RunTable, StudyTable, TrialTable
+from selector.store.tables import FinalsTable, RunTable, StudyTable, TrialTable
 
 _CLOCK_SECONDS = 2.0  # what the clocks of a process and of its run may differ by
 _COUNTED = ("complete", "pruned", "failed", "running")
@@ -99,12 +99,15 @@ def _values(study: StudyRow) -> dict[str, Any]:
 
 
 def delete_study(connection: Connection, name: str) -> None:
-    """Delete a study and all that hangs on it."""
-    connection.execute(delete(StudyTable).where(StudyTable.id == study_id(connection, name)))
+    """Delete a study and all that hangs on it, its finals too."""
+    key = study_id(connection, name)
+    finals = select(FinalsTable.study_id).where(FinalsTable.parent_id == key)
+    connection.execute(delete(StudyTable).where(StudyTable.id.in_(finals)))
+    connection.execute(delete(StudyTable).where(StudyTable.id == key))
 
 
 def list_studies(connection: Connection) -> tuple[StudySummary, ...]:
-    """Every study in one line each, the newest first."""
+    """Every study in one line each, the newest first; finals belong to their study."""
     studies = connection.execute(
         select(
             StudyTable.id,
@@ -112,7 +115,9 @@ def list_studies(connection: Connection) -> tuple[StudySummary, ...]:
             StudyTable.metric,
             StudyTable.goal,
             StudyTable.created_at,
-        ).order_by(StudyTable.created_at.desc(), StudyTable.name)
+        )
+        .where(StudyTable.id.not_in(select(FinalsTable.study_id)))
+        .order_by(StudyTable.created_at.desc(), StudyTable.name)
     ).all()
     counts = _counts_by_study(connection)
     best = _best_by_study(connection)

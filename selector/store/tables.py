@@ -60,6 +60,7 @@ class Table(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - read by SQLAlchemy once, on class creation
         dict[str, Any]: JSON(),
+        list[int]: JSON(),
         dt.datetime: UtcDateTime(),
         bytes: LargeBinary(),
         str: Text(),
@@ -162,6 +163,69 @@ class TrialTable(Table):
     latency_ms: Mapped[float | None]
     started_at: Mapped[dt.datetime | None]
     ended_at: Mapped[dt.datetime | None]
+
+
+class FinalsTable(Table):
+    """Which study holds the finals of another one, and the pick that they ended with."""
+
+    __tablename__ = "selector_finals"
+
+    study_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
+    )
+    parent_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_studies.id", ondelete="CASCADE"), unique=True
+    )
+    fold_sizes: Mapped[list[int]]
+    pick: Mapped[int | None]
+    reason: Mapped[str | None]
+    decided_at: Mapped[dt.datetime | None]
+
+
+class HeatTable(Table):
+    """Which trial of the search a trial of the finals repeats, and on which fold."""
+
+    __tablename__ = "selector_heats"
+
+    trial_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
+    )
+    finalist: Mapped[int]
+    fold: Mapped[int]
+
+
+class OpeningTable(Table):
+    """One look at the test split of a study."""
+
+    __tablename__ = "selector_openings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_studies.id", ondelete="CASCADE"), index=True
+    )
+    trial: Mapped[int]
+    who: Mapped[str]
+    why: Mapped[str]
+    fingerprint: Mapped[str]
+    samples: Mapped[int]
+    opened_at: Mapped[dt.datetime]
+
+
+class OpenedScoreTable(Table):
+    """What one network scored on the test split in one opening."""
+
+    __tablename__ = "selector_test_scores"
+
+    opening_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_openings.id", ondelete="CASCADE"), primary_key=True
+    )
+    role: Mapped[str] = mapped_column(String(16), primary_key=True)
+    trial: Mapped[int]
+    validation_score: Mapped[float]
+    test_score: Mapped[float]
+    ci_low: Mapped[float]
+    ci_high: Mapped[float]
+    metrics: Mapped[dict[str, Any]]
 
 
 class EpochTable(Table):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from selector.errors import ConflictError, InputError, TrialFailedError
 from selector.records import Candidate, EpochRecord, TrialEnd, TrialStart
 from selector.store.encode import pack_floats
+from selector.store.finals import insert_heat
 from selector.store.studies import study_id
 from selector.store.tables import (
     ArtifactTable,
@@ -56,7 +57,9 @@ def start_trial(connection: Connection, study: str, run_id: int, start: TrialSta
         "epochs": 0,
         "started_at": dt.datetime.now(dt.UTC),
     }
-    connection.execute(insert(TrialTable), values)
+    row = connection.execute(insert(TrialTable).values(values).returning(TrialTable.id))
+    if start.heat is not None:
+        insert_heat(connection, row.scalar_one(), start.heat)
 
 
 def finish_trial(connection: Connection, study: str, end: TrialEnd) -> None:

@@ -25,6 +25,7 @@ search:
   image_size: 16
 pruner: none
 budget: {trials: 3, epochs: 1}
+finals: off
 seed: 1
 """
 

@@ -214,3 +214,14 @@ def test_the_plan_comes_in_every_format(selector: Command, output: str) -> None:
         assert plan["trials"] == 3
         assert plan["cache_bytes"] == 170 * 16 * 16 * 3
     assert "toy:cnn" in result.stdout
+
+
+def test_the_finals_are_told_line_by_line_and_end_with_the_pick(selector: Command) -> None:
+    result = selector("run", "study.yaml", "--set", "finals={top: 2, seeds: 1}")
+
+    assert result.exit_code == 0, result.stderr
+    lines = result.stderr.splitlines()
+    assert sum(line.startswith("finals  trials ") for line in lines) == 1
+    assert sum(line.startswith("final ") and ", seed 2  complete" in line for line in lines) >= 2
+    assert lines[-2].startswith("pick    trial ")
+    assert "Pick: trial " in result.stdout

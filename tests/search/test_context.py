@@ -29,6 +29,7 @@ search:
   augment: [none, flip]
   batch_size: 16
 budget: {trials: 4, epochs: 2}
+finals: off
 sampler: grid
 pruner: none
 device: cpu

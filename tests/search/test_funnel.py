@@ -35,6 +35,7 @@ search:
   batch_size: 32
 weights: random
 budget: {{trials: 4, epochs: 1}}
+finals: off
 pruner: none
 device: cpu
 """

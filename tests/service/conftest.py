@@ -18,6 +18,7 @@ search:
   image_size: 16
 pruner: none
 budget: {trials: 3, epochs: 3}
+finals: off
 """
 
 

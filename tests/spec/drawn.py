@@ -67,6 +67,7 @@ _OPTIONS = st.dictionaries(
     max_size=3,
 )
 _MEMBERS = st.sampled_from(["random", "none"]) | _OPTIONS.map(lambda o: {"name": "tpe", **o})
+_FINALS = st.sampled_from(["off", None, {"seeds": 2}, {"top": 5, "folds": "none"}, {"folds": 4}])
 _DURATIONS = st.sampled_from(["90s", "1h30m", 2.5, 7200, "2d"])
 
 
@@ -89,6 +90,7 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
             {"trials": st.integers(1, 10**9)},
             optional={"time": _DURATIONS, "trial_time": _DURATIONS, "target": st.floats(-5, 5)},
         ),
+        "finals": _FINALS,
         "start_from": st.just([{"backbone": backbones[0]}]),
     }
     return {

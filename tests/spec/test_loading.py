@@ -74,7 +74,7 @@ def test_every_mistake_is_reported_in_one_pass_in_the_order_of_the_file(problems
     [
         ("serch: 1", "unknown key. Did you mean 'search'?"),
         ("lr: 1e-3", "unknown key. Did you mean 'search.lr'?"),
-        ("finals: {}", "unknown key."),
+        ("final: {}", "unknown key."),
         ("weights: imagenet", "Allowed: pretrained, random."),
         ("training: {precision: fp8}", "Allowed: auto, fp32, bf16, fp16."),
         ("budget: {trials: 0}", "0 should be greater than or equal to 1"),
@@ -204,8 +204,8 @@ def test_a_stored_study_is_read_back_without_filling_in_variables(minimal: str) 
 
 
 def test_a_stored_study_that_no_longer_fits_says_so(minimal: str) -> None:
-    plain = to_plain(parse_study(minimal)) | {"finals": {}}
-    with pytest.raises(StudyFileError, match="stored study: finals: unknown key"):
+    plain = to_plain(parse_study(minimal)) | {"final": {}}
+    with pytest.raises(StudyFileError, match="stored study: final: unknown key"):
         from_plain(plain)
 
 

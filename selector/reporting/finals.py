@@ -1,0 +1,172 @@
+"""Finals, the verdict, and what the test split said, as tables, notes and plain JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from selector.records import Finalist, Finals, OpenedScore, Opening, StudyRow, Verdict
+from selector.reporting import figures
+from selector.reporting.base import Column, FlatTable, Page, ShownTable, present
+
+_FLAT = ("trial", "validation_score", "test_score", "ci_low", "ci_high")
+
+
+def tables(finals: Finals | None) -> tuple[ShownTable, ...]:
+    """One row a finalist in order of the means; no table before finals have run."""
+    if finals is None:
+        return ()
+    metric = figures.with_arrow(finals.metric, finals.goal)
+    columns = (
+        Column("#", right=True),
+        Column("trial", right=True),
+        Column("backbone"),
+        Column(f"mean {metric}", right=True),
+        Column("sd", right=True),
+        Column("95% interval", right=True),
+        Column("="),
+        Column("search", right=True, drop=1),
+        Column("runs", right=True, drop=2),
+        Column("", drop=3),
+    )
+    several_tied = sum(row.tied_with_best for row in finals.finalists) > 1
+    rows = tuple(_cells(row, several_tied=several_tied) for row in finals.finalists)
+    return (ShownTable(f"Finals: {_design(finals)}", columns, rows, frozenset({0})),)
+
+
+def opening_tables(openings: Sequence[Opening]) -> tuple[ShownTable, ...]:
+    """Every look at the test split, with the scores side by side; `notes` say by whom and why."""
+    columns = (
+        Column("opened (UTC)", drop=2),
+        Column("trial"),
+        Column("validation", right=True),
+        Column("test", right=True),
+        Column("95% interval", right=True, drop=1),
+        Column("gap", right=True),
+    )
+    rows = tuple(
+        (
+            figures.moment(opening.opened_at),
+            *_test_cells(opening, score),
+        )
+        for opening in openings
+        for score in opening.scores or (None,)
+    )
+    return present(ShownTable("Test split", columns, rows))
+
+
+def notes(
+    finals: Finals | None, verdict: Verdict | None, openings: Sequence[Opening]
+) -> tuple[str, ...]:
+    """The verdict in words, and what there is to know of finals and test split."""
+    lines = []
+    if finals is not None and not finals.decided:
+        lines.append("The finals have not ended: the same run command continues them.")
+    if verdict is not None:
+        lines.append(f"Pick: trial {verdict.trial}: {figures.safe(verdict.reason)}")
+    return (*lines, *opening_notes(openings))
+
+
+def opening_notes(openings: Sequence[Opening]) -> tuple[str, ...]:
+    """When the test split was opened, by whom and why, and what it means that it was not once."""
+    lines = [
+        f"Test split opened {figures.moment(each.opened_at)} UTC by {figures.safe(each.who)} "
+        f"for trial {each.trial}: {figures.safe(each.why)}"
+        for each in openings
+    ]
+    told = sum(bool(each.scores) for each in openings)
+    if told > 1:
+        lines.append(
+            f"It was opened {told} times: what was chosen after the first is not tested by it."
+        )
+    return tuple(lines)
+
+
+def document(
+    finals: Finals | None, verdict: Verdict | None, openings: Sequence[Opening]
+) -> dict[str, Any]:
+    """`finalists`, `verdict` and `openings` as plain JSON, each once there is something to say."""
+    plain: dict[str, Any] = {}
+    if finals is not None:
+        plain["finals"] = {
+            name: getattr(finals, name)
+            for name in ("metric", "goal", "seeds", "folds", "samples", "decided")
+        }
+        plain["finalists"] = [_plain(row) for row in finals.finalists]
+    if verdict is not None:
+        plain["verdict"] = dataclasses.asdict(verdict)
+    if openings:
+        plain["openings"] = [
+            {**dataclasses.asdict(each), "scores": [_scored(score) for score in each.scores]}
+            for each in openings
+        ]
+    return plain
+
+
+def opening_page(study: StudyRow, opening: Opening) -> Page:
+    """One look at the test split: every metric of the pick, and of the reference beside it."""
+    metric = figures.with_arrow(study.metric, study.goal)
+    return Page(
+        title=f"{figures.safe(study.name)}: {metric} on {opening.samples} test samples",
+        tables=opening_tables([opening]),
+        notes=opening_notes([opening]),
+        document=lambda: document(None, None, [opening])["openings"][0],
+        flat=lambda: FlatTable(
+            ("role", *_FLAT, "gap"),
+            tuple(
+                (score.role, *(getattr(score, name) for name in _FLAT), gap(score))
+                for score in opening.scores
+            ),
+        ),
+    )
+
+
+def gap(score: OpenedScore) -> float:
+    """Test score less validation score, in the metric's own sign."""
+    return score.test_score - score.validation_score
+
+
+def _plain(row: Finalist) -> dict[str, Any]:
+    params = {name: value for name, value in row.params.items() if name != "backbone"}
+    return {**dataclasses.asdict(row), "params": params}
+
+
+def _scored(score: OpenedScore) -> dict[str, Any]:
+    return {**dataclasses.asdict(score), "gap": gap(score)}
+
+
+def _design(finals: Finals) -> str:
+    seeds = f"{finals.seeds} seed{'s' if finals.seeds > 1 else ''}"
+    return f"{seeds} on each of {finals.folds} folds" if finals.folds else seeds
+
+
+def _cells(row: Finalist, *, several_tied: bool) -> tuple[str, ...]:
+    failed = f", {row.failed} failed" if row.failed else ""
+    return (
+        str(row.rank),
+        str(row.trial),
+        figures.safe(row.backbone),
+        figures.score(row.mean),
+        figures.score(row.sd),
+        figures.interval(row.ci_low, row.ci_high),
+        "=" if several_tied and row.tied_with_best else "",
+        figures.score(row.search_score),
+        f"{len(row.scores)}{failed}",
+        "reference" if row.reference else "",
+    )
+
+
+def _test_cells(opening: Opening, score: OpenedScore | None) -> tuple[str, ...]:
+    if score is None:
+        return (str(opening.trial), *(figures.MISSING,) * 3, "not finished")
+    role = "" if score.role == "pick" else ", reference"
+    change = gap(score)
+    return (
+        f"{score.trial}{role}",
+        figures.score(score.validation_score),
+        figures.score(score.test_score),
+        figures.interval(score.ci_low, score.ci_high),
+        figures.MISSING if math.isnan(change) else f"{change:+.4f}",
+    )

@@ -1,0 +1,112 @@
+"""Finals and openings of test splits, as the store keeps them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from selector.errors import ConflictError, InputError
+from selector.records import Heat, OpenedScore, OpeningStart
+from selector.store import Store
+from selector.store.tables import FinalsTable, HeatTable, OpenedScoreTable, OpeningTable
+
+START = OpeningStart(
+    study="flowers", trial=1, who="ada@here", why="paper", fingerprint="sha256:0123", samples=50
+)
+SCORE = OpenedScore(
+    trial=1,
+    role="pick",
+    validation_score=0.95,
+    test_score=0.9,
+    ci_low=0.85,
+    ci_high=0.94,
+    metrics={"f1_macro": 0.9, "auroc": math.nan},
+)
+
+
+def with_finals(store: Store, results: Any) -> None:
+    """Finals of `flowers` with one complete and one running heat."""
+    store.create_finals("flowers", results.study("flowers.finals"), [60])
+    run_id = store.runs("flowers")[0].id
+    for number, heat in enumerate((Heat(1, 1), Heat(4, 1))):
+        start = results.trial_start(number, origin="finals", seed=heat.seed, heat=heat)
+        store.start_trial("flowers.finals", run_id, start)
+    store.finish_trial("flowers.finals", results.complete(0))
+
+
+def rows(store: Store, table: Any) -> int:
+    with store.engine.connect() as connection:
+        return int(connection.scalar(select(func.count()).select_from(table)) or 0)
+
+
+def test_finals_are_found_by_their_study_and_are_none_of_their_own(
+    filled: Store, results: Any
+) -> None:
+    assert filled.finals("flowers") is None
+    with_finals(filled, results)
+
+    stored = filled.finals("flowers")
+    assert stored is not None
+    assert (stored.name, stored.fold_sizes, stored.pick) == ("flowers.finals", (60,), None)
+    assert [line.name for line in filled.studies()] == ["flowers"]
+    runs = filled.final_runs("flowers.finals")
+    assert [(run.heat, run.state) for run in runs] == [
+        (Heat(1, 1), "complete"),
+        (Heat(4, 1), "running"),
+    ]
+
+
+def test_a_heat_that_starts_over_is_the_same_heat(filled: Store, results: Any) -> None:
+    with_finals(filled, results)
+    start = results.trial_start(1, origin="finals", seed=1, heat=Heat(4, 1))
+    filled.start_trial("flowers.finals", filled.runs("flowers")[0].id, start)
+    assert [run.heat for run in filled.final_runs("flowers.finals")] == [Heat(1, 1), Heat(4, 1)]
+
+
+def test_the_pick_is_kept_with_its_reason_and_may_change(filled: Store, results: Any) -> None:
+    with_finals(filled, results)
+    filled.decide_finals("flowers", pick=4, reason="best mean")
+    filled.decide_finals("flowers", pick=1, reason="best mean of more")
+    stored = filled.finals("flowers")
+    assert stored is not None and (stored.pick, stored.reason) == (1, "best mean of more")
+    assert stored.decided_at is not None and stored.decided_at.tzinfo == dt.UTC
+
+
+def test_a_study_has_its_finals_once(filled: Store, results: Any) -> None:
+    with_finals(filled, results)
+    with pytest.raises(ConflictError, match="exists already"):
+        filled.create_finals("flowers", results.study("flowers.finals"), [60])
+
+
+def test_openings_come_back_in_order_with_what_they_told(filled: Store) -> None:
+    first = filled.begin_opening(START)
+    second = filled.begin_opening(dataclasses.replace(START, why="once more"))
+    filled.record_test_scores(second, [dataclasses.replace(SCORE, role="reference"), SCORE])
+
+    openings = filled.openings("flowers")
+    assert [each.id for each in openings] == [first, second]
+    assert [each.why for each in openings] == ["paper", "once more"]
+    assert openings[0].scores == ()
+    assert [score.role for score in openings[1].scores] == ["pick", "reference"]
+    told = openings[1].scores[0]
+    assert (told.test_score, told.metrics["f1_macro"]) == (0.9, 0.9)
+    assert math.isnan(told.metrics["auroc"])
+    with pytest.raises(InputError, match="Unknown study"):
+        filled.openings("flours")
+
+
+def test_all_of_it_goes_with_its_study(filled: Store, results: Any) -> None:
+    with_finals(filled, results)
+    filled.record_test_scores(filled.begin_opening(START), [SCORE])
+    tables = (FinalsTable, HeatTable, OpeningTable, OpenedScoreTable)
+    assert all(rows(filled, table) for table in tables)
+
+    filled.delete_study("flowers")
+
+    assert not any(rows(filled, table) for table in tables)
+    assert filled.study("flowers.finals") is None
