@@ -23,8 +23,10 @@ from selector.records.predictions import (
     Prediction,
 )
 from selector.records.ranking import (
+    Cost,
     Leaderboard,
     LeaderboardRow,
+    PickedScore,
     ProxyAudit,
 )
 from selector.records.results import (
@@ -53,6 +55,7 @@ __all__ = [
     "Bytes",
     "Candidate",
     "ClassScore",
+    "Cost",
     "DataSummary",
     "EpochRecord",
     "EpochResult",
@@ -62,6 +65,7 @@ __all__ = [
     "Leaderboard",
     "LeaderboardRow",
     "Origin",
+    "PickedScore",
     "Prediction",
     "Preprocessing",
     "ProxyAudit",
