@@ -107,6 +107,14 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RankingProgress:
+    """Candidates that were scored on all resamples so far."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     """No further trial starts, for the given reason."""
 
@@ -122,6 +130,7 @@ Event = (
     | PrefixUsed
     | EpochEnded
     | TrialEnded
+    | RankingProgress
     | RunEnded
 )
 Observer = Callable[[Event], None]

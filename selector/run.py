@@ -54,7 +54,7 @@ def run(
     with Store.open(store or load_settings().store) as opened:
         study = register(opened, spec, prepared.dataset.summary)
         reason = _search(study, prepared, opened, observe=observe, command=f"selector run {path}")
-        board = rank(opened, spec.name)
+        board = rank(opened, spec.name, observe=observe)
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
             f"Study '{spec.name}' ended ({reason}) and no trial completed: "

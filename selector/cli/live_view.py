@@ -18,6 +18,7 @@ from selector.events import (
     EpochEnded,
     Event,
     FunnelEnded,
+    RankingProgress,
     RunEnded,
     RunReady,
     TrialEnded,
@@ -36,6 +37,7 @@ class Seen:
 
     ready: RunReady | None = None
     data: DataProgress | None = None
+    ranking: RankingProgress | None = None
     trial: TrialStarted | None = None
     trial_began: float = 0.0
     epoch: EpochEnded | None = None
@@ -77,6 +79,8 @@ class LiveView:
         match event:
             case DataProgress():
                 seen.data = event if event.done < event.total else None
+            case RankingProgress():
+                seen.ranking = event if event.done < event.total else None
             case RunReady():
                 seen.ready, seen.counts = event, event.earlier
                 seen.best_score = event.best_score
@@ -131,7 +135,9 @@ class LiveView:
             lines.append(self._epochs())
         if seen.ready is not None:
             lines.append(self._totals(seen.ready))
-        elif seen.data is None:
+        if seen.ranking is not None:
+            lines.append(_bar("resampled", seen.ranking.done, seen.ranking.total, ""))
+        elif seen.ready is None and seen.data is None:
             lines.append(Text("starting", style="dim"))
         return Group(*lines)
 

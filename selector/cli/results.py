@@ -10,6 +10,7 @@ import typer
 
 from selector.cli.options import Format, OutputFormat, StoreUrl, StudyName
 from selector.cli.output import colour, data, reading, width
+from selector.cli.watching import watching
 from selector.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def report(
     """Rank the candidates of a study, with intervals and ties."""
     from selector.reporting.ranking import rank
 
-    with reading(store) as opened:
-        board = rank(opened, study, metric=metric)
+    with reading(store) as opened, watching(quiet=False) as observe:
+        board = rank(opened, study, metric=metric, observe=observe)
     if top is not None:
         board = replace(board, candidates=board.candidates[:top])
     _print(board, output)

@@ -33,6 +33,13 @@ def interval(low: float, high: float) -> str:
     return f"{low:.3f}–{high:.3f}" if math.isfinite(low) and math.isfinite(high) else MISSING
 
 
+def share(number: float) -> str:
+    """A share in whole per cent, where it is not nil as `< 1%`."""
+    if not math.isfinite(number):
+        return MISSING
+    return "< 1%" if 0 < number < 0.005 else f"{number:.0%}"
+
+
 def value(scalar: Scalar | None) -> str:
     """A parameter's value, real numbers with three digits."""
     if scalar is None:

@@ -14,6 +14,7 @@ from selector.records import (
     TrialRow,
 )
 from selector.reporting.base import Cell, FlatTable
+from selector.selection.leaderboard import FRONTS
 
 _CANDIDATE = (
     "rank",
@@ -28,6 +29,11 @@ _CANDIDATE = (
     "seconds",
     "parameters",
     "latency_ms",
+    "tie_group",
+    "probability_best",
+    "behind",
+    "behind_low",
+    "behind_high",
 )
 _TRIAL = (
     "number",
@@ -54,8 +60,13 @@ _RUN = ("id", "status", "started_at", "ended_at", "host", "pid", "command", "fin
 
 
 def of_leaderboard(leaderboard: Leaderboard) -> FlatTable:
-    """One row a candidate, then its `param.` and `metric.` columns."""
-    return _with_params_and_metrics(leaderboard.candidates, _CANDIDATE, _CANDIDATE)
+    """One row a candidate, then its `param.` and `metric.` columns, and on which fronts it is."""
+    table = _with_params_and_metrics(leaderboard.candidates, _CANDIDATE, _CANDIDATE)
+    fronts = [tuple(cost in row.pareto for cost in FRONTS) for row in leaderboard.candidates]
+    return FlatTable(
+        (*table.columns, *(f"pareto.{cost}" for cost in FRONTS)),
+        tuple((*row, *front) for row, front in zip(table.rows, fronts, strict=True)),
+    )
 
 
 def of_trials(trials: Sequence[TrialRow]) -> FlatTable:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from selector import selection
+from selector.events import Observer, RankingProgress
 from selector.records import Leaderboard, ProxyAudit, StudyRow, TrialRow
 from selector.store import Store
 
 
-def rank(store: Store, name: str, *, metric: str | None = None) -> Leaderboard:
+def rank(
+    store: Store, name: str, *, metric: str | None = None, observe: Observer | None = None
+) -> Leaderboard:
     """The candidates of study `name` in order of `metric`, by default the study's own.
 
-    Raises InputError for an unknown study or a metric it has no record of.
+    `observe` is told how far it is. Raises InputError for an unknown study or a metric it has no
+    record of.
     """
     study = store.require_study(name)
     trials = store.trials(name)
@@ -23,8 +27,19 @@ def rank(store: Store, name: str, *, metric: str | None = None) -> Leaderboard:
         predictions=store.predictions(name),
         counts=store.counts(name),
         metric=metric,
+        progress=watched(observe),
     )
     return replace(board, proxies=audit(store, study, trials))
+
+
+def watched(observe: Observer | None) -> Callable[[int, int], None]:
+    """What tells `observe` of candidates done; for nobody it tells nothing."""
+
+    def progress(done: int, total: int) -> None:
+        if observe is not None:
+            observe(RankingProgress(done=done, total=total))
+
+    return progress
 
 
 def audit(store: Store, study: StudyRow, trials: Sequence[TrialRow]) -> ProxyAudit | None:

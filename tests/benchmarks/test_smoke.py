@@ -16,6 +16,7 @@ BENCHMARKS = {
     "overhead": ["--stored", "0", "12", "--trials", "2", "--databases", "sqlite"],
     "study": [*TOY, "--images", "64", "--epochs", "1", "--trials", "6", "--bound", "1"],
     "probes": [*TOY, "--images", "64", "--epochs", "1", "--trials", "2"],
+    "ranking": ["--candidates", "5", "--examples", "200", "--classes", "4", "--resamples", "10"],
     "cached": [*TOY, "--images", "40", "--epochs", "1", "--trials", "6"],
 }
 
