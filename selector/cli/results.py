@@ -1,4 +1,4 @@
-"""`list`, `show`, `report`: what the store holds, read without torch."""
+"""`list`, `show`, `report`, `compare`: what the store holds, read without torch."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ TrialNumber = Annotated[
 Metric = Annotated[
     str | None,
     typer.Option(help="Rank by another stored metric.", show_default=False),
+]
+ComparedBy = Annotated[
+    str | None, typer.Option("--metric", help="Compare by another metric.", show_default=False)
+]
+CandidateName = Annotated[
+    str, typer.Argument(metavar="STUDY[:TRIAL]", help="A candidate; a study alone is its best one.")
 ]
 Top = Annotated[
     int | None,
@@ -69,6 +75,21 @@ def report(
     _print(board, output)
 
 
+def compare(
+    a: CandidateName,
+    b: CandidateName,
+    metric: ComparedBy = None,
+    output: OutputFormat = "table",
+    store: StoreUrl = None,
+) -> None:
+    """Compare two candidates on the same data: which is better, and where they disagree."""
+    from selector.reporting import compare_stored, comparison_page
+
+    with reading(store) as opened:
+        found = compare_stored(opened, a, b, metric=metric)
+    _print(comparison_page(found), output)
+
+
 def _study(store: Store, name: str) -> Page:
     from selector.reporting import study_page
     from selector.reporting.ranking import audit
@@ -109,4 +130,5 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "list": list_studies,
     "show": show,
     "report": report,
+    "compare": compare,
 }

@@ -11,6 +11,12 @@ from selector.records.aliases import (
     SplitName,
     TrialState,
 )
+from selector.records.comparison import (
+    ClassDifference,
+    ComparedCandidate,
+    Comparison,
+    Disagreement,
+)
 from selector.records.data import (
     DataSummary,
     Preprocessing,
@@ -54,9 +60,13 @@ __all__ = [
     "BackboneProxies",
     "Bytes",
     "Candidate",
+    "ClassDifference",
     "ClassScore",
+    "ComparedCandidate",
+    "Comparison",
     "Cost",
     "DataSummary",
+    "Disagreement",
     "EpochRecord",
     "EpochResult",
     "Floats",

@@ -40,6 +40,11 @@ def share(number: float) -> str:
     return "< 1%" if 0 < number < 0.005 else f"{number:.0%}"
 
 
+def p_value(number: float) -> str:
+    """A p-value with three decimals, as `p = 0.032` or `p < 0.001`."""
+    return "p < 0.001" if number < 0.001 else f"p = {number:.3f}"
+
+
 def value(scalar: Scalar | None) -> str:
     """A parameter's value, real numbers with three digits."""
     if scalar is None:

@@ -16,6 +16,11 @@ from selector.selection.winner import expected_after_selection, probability_best
 
 Progress = Callable[[int, int], None]  # candidates done, of how many
 
+
+def unseen(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
 _ALIKE = 1e-9  # scores no further apart than rounding
 
 
@@ -91,7 +96,7 @@ def scores_of(
     *,
     metric: str,
     seed: int,
-    progress: Progress,
+    progress: Progress = unseen,
 ) -> resample.Array:
     """The metric of each candidate on each resample, (candidates, resamples).
 

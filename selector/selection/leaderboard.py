@@ -21,16 +21,12 @@ from selector.records import (
     TrialRow,
 )
 from selector.selection.best import order
-from selector.selection.certainty import Certainties, Certainty, Progress, certainties
+from selector.selection.certainty import Certainties, Certainty, Progress, certainties, unseen
 from selector.selection.pareto import front
 
 COSTS: tuple[Cost, ...] = get_args(Cost)
 # What a shipped network costs; its training is paid for once.
 FRONTS: tuple[Cost, ...] = ("latency_ms", "parameters")
-
-
-def _unseen(done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 def build(
@@ -41,7 +37,7 @@ def build(
     counts: TrialCounts,
     metric: str | None = None,
     seed: int = 0,
-    progress: Progress = _unseen,
+    progress: Progress = unseen,
 ) -> Leaderboard:
     """The ranking of a study's candidates by `metric`, by default the study's own.
 
