@@ -39,6 +39,14 @@ class RunReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsChecked:
+    """Networks were held against the study's limits: one line for each that is not trained."""
+
+    left_out: tuple[str, ...]
+    kept: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunnelEnded:
     """The backbones were looked at before the first trial.
 
@@ -125,6 +133,7 @@ class RunEnded:
 Event = (
     DataProgress
     | RunReady
+    | LimitsChecked
     | FunnelEnded
     | TrialStarted
     | PrefixUsed

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from itertools import product
 
 from selector import backbones, tasks
+from selector.admission import measured, within_limits
 from selector.environment import device_name
 from selector.events import DataProgress, Observer
 from selector.preflight import Prepared
-from selector.records import Preprocessing, Recipe, Scalar, SplitName
+from selector.records import NetworkCost, Preprocessing, Recipe, Scalar, SplitName
 from selector.search import startup
 from selector.search.recipe import recipe_of, weights_of
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, Uniform
+from selector.spec.schema import LimitsSpec
 from selector.training import Network, measure_step, prepare_process
 
 DEPTHS = (0, 3, 5)
@@ -70,12 +72,16 @@ class Plan:
     checkpoint_bytes: int
     cache_bytes: int
     device_bytes: int | None
+    costs: tuple[NetworkCost, ...]  # empty without limits
+    limits: LimitsSpec
 
 
 def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
     """The plan of a study that passed its checks. Trains for a moment, stores nothing."""
-    spec = prepared.spec
     prepare_process()
+    limits, costs = prepared.spec.limits, measured(prepared, observe=observe)
+    prepared = within_limits(prepared, costs, observe=observe)
+    spec = prepared.spec
     recipes = _recipes(prepared)
     probes = []
     preprocessings = set()
@@ -109,6 +115,8 @@ def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
         checkpoint_bytes=round(trained * _FLOAT_BYTES * spec.budget.trials),
         cache_bytes=_decoded_bytes(prepared, preprocessings),
         device_bytes=max(peaks, default=None),
+        costs=costs,
+        limits=limits,
     )
 
 

@@ -13,7 +13,9 @@ from selector.spec import StudySpec, spec_sha256, to_plain
 from selector.store import Store, study_lock
 
 # What may change between two runs of one study: none of it changes what a score means.
-EDITABLE = ("budget", "description", "device", "funnel", "training.prefix_cache")
+EDITABLE = ("budget", "description", "device", "funnel", "keep", "training.prefix_cache")
+# Keys that studies stored by earlier versions lack, and what they mean there.
+_ADDED = {"limits.device": "cpu", "limits.threads": 1}
 
 
 def register(store: Store, spec: StudySpec, summary: DataSummary) -> StudyRow:
@@ -45,7 +47,7 @@ def register(store: Store, spec: StudySpec, summary: DataSummary) -> StudyRow:
 def refuse_drift(stored: StudyRow, spec: StudySpec, summary: DataSummary) -> None:
     """Raise ConflictError when the study file or the data no longer mean the stored study."""
     lines = []
-    old, new = _flat(stored.spec), _flat(to_plain(spec))
+    old, new = {**_ADDED, **_flat(stored.spec)}, _flat(to_plain(spec))
     for key in sorted(old.keys() | new.keys()):
         if not _editable(key) and old.get(key) != new.get(key):
             lines.append(f"  {key}: {_shown(old, key)} -> {_shown(new, key)}")

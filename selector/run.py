@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from selector import data, tasks
+from selector.admission import admit
 from selector.environment import describe, device_name
 from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
 from selector.events import DataProgress, Event, Observer, RunEnded, RunReady
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, load_prepared
 from selector.records import Leaderboard, RunStart, RunStatus, StudyRow
-from selector.registration import register
 from selector.reporting.ranking import rank
 from selector.search import pruners, storage
 from selector.search.claims import Claims
@@ -52,7 +52,7 @@ def run(
     prepared = load_prepared(path, overrides=overrides, observe=observe)
     spec = prepared.spec
     with Store.open(store or load_settings().store) as opened:
-        study = register(opened, spec, prepared.dataset.summary)
+        study, prepared = admit(prepared, opened, observe=observe)
         reason = _search(study, prepared, opened, observe=observe, command=f"selector run {path}")
         board = rank(opened, spec.name, observe=observe)
     if not board.candidates and not board.trials.running:

@@ -18,6 +18,7 @@ from selector.events import (
     EpochEnded,
     Event,
     FunnelEnded,
+    LimitsChecked,
     RankingProgress,
     RunEnded,
     RunReady,
@@ -85,6 +86,9 @@ class LiveView:
                 seen.ready, seen.counts = event, event.earlier
                 seen.best_score = event.best_score
                 self._print_header(event)
+            case LimitsChecked():
+                for line in wording.limit_lines(event):
+                    self._print(Text(line, style="dim"))
             case FunnelEnded():
                 for line in wording.funnel_lines(event):
                     self._print(Text(line, style="dim"))

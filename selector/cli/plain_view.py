@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from selector.cli import wording
 from selector.cli.output import note
-from selector.events import DataProgress, Event, FunnelEnded, RunEnded, RunReady, TrialEnded
+from selector.events import (
+    DataProgress,
+    Event,
+    FunnelEnded,
+    LimitsChecked,
+    RunEnded,
+    RunReady,
+    TrialEnded,
+)
 from selector.reporting import figures
 
 
@@ -27,6 +35,9 @@ class PlainView:
                     wording.store_line(event),
                     wording.budget_line(event),
                 ):
+                    note(line)
+            case LimitsChecked():
+                for line in wording.limit_lines(event):
                     note(line)
             case FunnelEnded():
                 for line in wording.funnel_lines(event):

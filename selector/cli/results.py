@@ -101,6 +101,7 @@ def _study(store: Store, name: str) -> Page:
         runs=store.runs(name),
         counts=store.counts(name),
         audit=audit(store, study, trials),
+        costs=store.costs(name),
     )
 
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from selector.cli.options import Overrides, StudyFile
-from selector.cli.output import data, note
+from selector.cli.output import data, note, width
 from selector.cli.watching import watching
 from selector.errors import ConflictError, InputError
 
 if TYPE_CHECKING:
     from selector.data import Dataset
+    from selector.records import NetworkCost
+    from selector.spec import StudySpec
 
 _SIZES_LOOKED_AT = 64  # images
 
@@ -43,11 +45,16 @@ def init(images: Images, output: Output = Path("study.yaml"), force: Force = Fal
 
 def validate(file: StudyFile, overrides: Overrides = None, output: SpecFormat = "yaml") -> None:
     """Check a study file with its data, backbones, sampler and pruner; print it with defaults."""
+    from selector.admission import measured, within_limits
     from selector.preflight import load_prepared
     from selector.spec import to_plain, to_yaml
 
     with watching(quiet=False) as observe:
-        spec = load_prepared(file, overrides=overrides or (), observe=observe).spec
+        prepared = load_prepared(file, overrides=overrides or (), observe=observe)
+        costs = measured(prepared, observe=observe)
+        _show_costs(prepared.spec, costs)
+        within_limits(prepared, costs, observe=observe)
+    spec = prepared.spec
     data(to_yaml(spec) if output == "yaml" else json.dumps(to_plain(spec), indent=2))
 
 
@@ -59,6 +66,22 @@ def schema() -> None:
 
     members = {"sampler": samplers.NAMES, "pruner": pruners.NAMES, "metric": metrics.names()}
     data(json.dumps(json_schema(members=members), indent=2))
+
+
+def _show_costs(spec: StudySpec, costs: Sequence[NetworkCost]) -> None:
+    """What networks cost beside what they may; on standard error, for the study is the data."""
+    from selector import reporting
+    from selector.reporting.base import FlatTable, Page
+    from selector.reporting.costs import costs_table
+
+    if costs:
+        page = Page(
+            title=f"Costs of study {spec.name}",
+            tables=(costs_table(costs, spec.limits),),
+            document=dict,
+            flat=lambda: FlatTable((), ()),
+        )
+        note(reporting.render(page, width=width()))
 
 
 def _draft(images: Path, output: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selector.events import FunnelEnded, RunReady, TrialEnded
+from selector.events import FunnelEnded, LimitsChecked, RunReady, TrialEnded
 from selector.records import TrialCounts
 from selector.reporting import figures
 
@@ -49,6 +49,13 @@ def funnel_lines(ended: FunnelEnded) -> tuple[str, ...]:
         for name, why in ended.missing.items()
     )
     return (*((measured,) if ended.order else ()), *lines)
+
+
+def limit_lines(checked: LimitsChecked) -> tuple[str, ...]:
+    """How many networks may be shipped, and which are not trained for what they cost."""
+    total = checked.kept + len(checked.left_out)
+    lines = (f"limits  left out {figures.safe(line)}" for line in checked.left_out)
+    return (*lines, f"limits  {checked.kept} of {total} networks meet them")
 
 
 def name_width(ready: RunReady) -> int:

@@ -17,6 +17,9 @@ from selector.records.comparison import (
     Comparison,
     Disagreement,
 )
+from selector.records.costs import (
+    NetworkCost,
+)
 from selector.records.data import (
     DataSummary,
     Preprocessing,
@@ -74,6 +77,7 @@ __all__ = [
     "Ints",
     "Leaderboard",
     "LeaderboardRow",
+    "NetworkCost",
     "Origin",
     "PickedScore",
     "Prediction",

@@ -6,11 +6,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selector.records import ProxyAudit, RunRow, StudyRow, TrialCounts, TrialRow
+from selector.records import NetworkCost, ProxyAudit, RunRow, StudyRow, TrialCounts, TrialRow
 from selector.reporting import figures, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable, present
+from selector.reporting.costs import costs_table
 from selector.reporting.leaderboard import counted
 from selector.reporting.trial import trial_plain
+from selector.spec.schema import LimitsSpec
 
 _RANGES = ("uniform", "log_uniform", "int")  # of the study file's domains
 _DURATIONS = ("time", "trial_time")  # of its budget, in seconds
@@ -23,6 +25,7 @@ def study_page(
     runs: Sequence[RunRow],
     counts: TrialCounts,
     audit: ProxyAudit | None = None,
+    costs: Sequence[NetworkCost] = (),
 ) -> Page:
     """One study: what it searches, its runs, and every trial whatever became of it."""
     return Page(
@@ -30,6 +33,7 @@ def study_page(
         facts=_study_facts(study),
         tables=present(
             _space_table(study),
+            costs_table(costs, LimitsSpec.model_validate(study.spec.get("limits", {}))),
             _runs_table(runs),
             *proxies.tables(audit),
             _trials_table(study, trials),
@@ -49,6 +53,7 @@ def study_page(
             "runs": [dataclasses.asdict(run) for run in runs],
             "trial_rows": [trial_plain(trial) for trial in trials],
             **proxies.document(audit),
+            **({"costs": [dataclasses.asdict(cost) for cost in costs]} if costs else {}),
         },
         flat=lambda: flat.of_trials(trials),
     )

@@ -13,6 +13,7 @@ from selector.records import (
     ClassScore,
     EpochRecord,
     Floats,
+    NetworkCost,
     RunRow,
     RunStart,
     RunStatus,
@@ -24,7 +25,7 @@ from selector.records import (
     TrialRow,
     TrialStart,
 )
-from selector.store import proxies, results, studies, trials
+from selector.store import costs, proxies, results, studies, trials
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
 from selector.store.migrate import migrate
 
@@ -118,6 +119,16 @@ class Store:
         """The proxies of a study by backbone; empty where nothing was measured."""
         with self._transaction(self.engine) as connection:
             return proxies.list_proxies(connection, study)
+
+    def record_costs(self, study: str, rows: Sequence[NetworkCost]) -> None:
+        """Record what the networks of a study cost; what was recorded first stays."""
+        with self._transaction(self._writing) as connection:
+            costs.record_costs(connection, study, rows)
+
+    def costs(self, study: str) -> tuple[NetworkCost, ...]:
+        """What the networks of a study cost; empty where nothing was measured."""
+        with self._transaction(self.engine) as connection:
+            return costs.list_costs(connection, study)
 
     # --- runs -----------------------------------------------------------------------------------
 
