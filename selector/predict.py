@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from selector import backbones, data, tasks
-from selector.errors import ConflictError, InputError
-from selector.records import Floats, Prediction, Preprocessing, TrialRow
+from selector.errors import ConflictError, InputError, UnavailableError
+from selector.records import Floats, Prediction, Preprocessing, StudyRow, TrialRow
 from selector.selection.best import best_candidate
+from selector.selection.retention import not_kept
 from selector.store import Store
 from selector.tasks import Task
 from selector.training import Network, load_checkpoint, predict_log_probabilities
@@ -93,7 +94,10 @@ def load_predictor(
 
 
 def candidate_of(store: Store, study: str, *, trial: int | None = None) -> TrialRow:
-    """The best candidate of a study, or the given trial; InputError when there is none."""
+    """The best candidate of a study, or the given trial; InputError when there is none.
+
+    Raises UnavailableError for one whose checkpoint was not kept.
+    """
     found = store.require_study(study)
     complete = [row for row in store.trials(study) if row.state == "complete"]
     if trial is not None:
@@ -101,11 +105,17 @@ def candidate_of(store: Store, study: str, *, trial: int | None = None) -> Trial
         if chosen is None:
             numbers = ", ".join(str(row.number) for row in complete) or "none"
             raise InputError(f"Study '{study}' has no candidate {trial}. Candidates: {numbers}.")
-        return chosen
+        return _with_checkpoint(found, chosen)
     best = best_candidate(complete, goal=found.goal)
     if best is None:
         raise InputError(f"Study '{study}' has no completed trial yet, so nothing can predict.")
-    return best
+    return _with_checkpoint(found, best)
+
+
+def _with_checkpoint(study: StudyRow, candidate: TrialRow) -> TrialRow:
+    if candidate.checkpoint is None:
+        raise UnavailableError(not_kept(study, candidate))
+    return candidate
 
 
 def _preprocessing(text: str) -> Preprocessing:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from selector.cli import diagnosis, predicting, results, running, serving, study_files
+from selector.cli import diagnosis, freeing, predicting, results, running, serving, study_files
 from selector.cli.output import explain, note
 from selector.errors import SelectorError
 
@@ -66,6 +66,6 @@ def _selector(
     del version  # printed by its callback
 
 
-for group in (study_files, running, results, predicting, serving, diagnosis):
+for group in (study_files, running, results, predicting, freeing, serving, diagnosis):
     for name, command in group.COMMANDS.items():
         app.command(name)(command)

@@ -37,6 +37,7 @@ class LeaderboardRow:
     behind: float = math.nan  # by how much it is worse than the best; 0 or more, with 95% interval
     behind_low: float = math.nan
     behind_high: float = math.nan
+    checkpoint: str | None = None  # file below the artifacts folder; None where it was not kept
     pareto: tuple[Cost, ...] = ()  # the costs for which no other is as good and as cheap
 
 

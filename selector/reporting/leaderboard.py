@@ -66,8 +66,28 @@ def _notes(leaderboard: Leaderboard) -> tuple[str, ...]:
     if not leaderboard.candidates:
         return (f"No candidate yet: {trials}.",)
     fronts = "*  no other candidate is as good at less" if len(leaderboard.candidates) > 1 else ""
-    notes = (_tied(leaderboard), _cheapest(leaderboard), fronts, _expected(leaderboard), trials)
+    notes = (
+        _tied(leaderboard),
+        _cheapest(leaderboard),
+        fronts,
+        _expected(leaderboard),
+        _kept(leaderboard),
+        trials,
+    )
     return tuple(note for note in notes if note)
+
+
+def _kept(leaderboard: Leaderboard) -> str:
+    """Whose checkpoints are there, where not all are."""
+    rows = leaderboard.candidates
+    missing = sum(row.checkpoint is None for row in rows)
+    if not missing:
+        return ""
+    here = ", ".join(str(row.trial) for row in rows if row.checkpoint is not None) or "none"
+    return (
+        f"Checkpoints are kept of trials {here}; `selector show "
+        f"{figures.safe(leaderboard.study)} TRIAL` says how to get another one back."
+    )
 
 
 def _tied(leaderboard: Leaderboard) -> str:

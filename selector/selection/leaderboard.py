@@ -136,6 +136,7 @@ def _row(rank: int, candidate: _Ranked, certainty: Certainty) -> LeaderboardRow:
         behind=certainty.behind,
         behind_low=certainty.behind_low,
         behind_high=certainty.behind_high,
+        checkpoint=trial.checkpoint,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from selector.records import (
     RunRow,
     RunStart,
     RunStatus,
+    StoredCheckpoint,
     StudyRow,
     StudySummary,
     TrialCounts,
@@ -25,7 +26,7 @@ from selector.records import (
     TrialRow,
     TrialStart,
 )
-from selector.store import costs, proxies, results, studies, trials
+from selector.store import artifacts, costs, proxies, results, studies, trials
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
 from selector.store.migrate import migrate
 
@@ -199,6 +200,23 @@ class Store:
         with self._transaction(self.engine) as connection:
             numbers = results.predicted_trials(connection, study)
         return _Predictions(self, study, numbers=numbers)
+
+    # --- files ----------------------------------------------------------------------------------
+
+    def checkpoints(self, study: str) -> tuple[StoredCheckpoint, ...]:
+        """The checkpoints of a study by trial number."""
+        with self._transaction(self.engine) as connection:
+            return artifacts.list_checkpoints(connection, study)
+
+    def files(self) -> frozenset[str]:
+        """Every file that any trial of the store refers to, below the artifacts folder."""
+        with self._transaction(self.engine) as connection:
+            return artifacts.list_files(connection)
+
+    def forget_checkpoints(self, study: str, trials: Collection[int]) -> None:
+        """Take the checkpoints of some trials off the record; files are not touched."""
+        with self._transaction(self._writing) as connection:
+            artifacts.forget_checkpoints(connection, study, trials)
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:

@@ -49,6 +49,7 @@ def test_the_json_is_the_one_that_other_programs_rely_on(board: Leaderboard) -> 
         "behind",
         "behind_low",
         "behind_high",
+        "checkpoint",
         "pareto",
     ]
     assert list(document["pick"]) == ["trial", "compared", "resamples", "score", "expected_score"]
