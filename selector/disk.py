@@ -70,10 +70,9 @@ def free(
         files = {artifacts / each.file for each in collected}
         gone += [item for item in todo if item.kind == "checkpoint" and item.path in files]
     for item in todo:
-        if (item.kind == "orphan" and _still_unused(store, item, artifacts)) or item.kind in (
-            "temporary",
-            "images",
-        ):
+        if item.kind == "orphan":
+            gone += _unlinked(item) if _still_unused(store, item, artifacts) else []
+        elif item.kind in ("temporary", "images"):
             gone += _unlinked(item)
     prefixes = [item for item in todo if item.kind == "prefix"]
     if cache is not None and prefixes:
@@ -121,6 +120,7 @@ def _trial_of(path: Path, row: StudyRow) -> int | None:
 
 
 def _still_unused(store: Store, item: Freeable, artifacts: Path) -> bool:
+    # Under the lock, for a trial is recorded under it; one that ends now has a young file.
     with study_lock(store, str(item.study)):
         return item.path.relative_to(artifacts).as_posix() not in store.files()
 

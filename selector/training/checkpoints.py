@@ -95,8 +95,10 @@ def load_metadata(path: Path) -> dict[str, str]:
     try:
         with path.open("rb") as file:
             start = file.read(8)
-            return _metadata(start + file.read(_header_length(start)))
-    except (OSError, ValueError) as error:
+            # What is no length must not ask for more memory than the file has bytes.
+            length = min(_header_length(start), path.stat().st_size)
+            return _metadata(start + file.read(length))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UnavailableError(f"'{path}' cannot be read as a checkpoint: {error}.") from error
 
 
