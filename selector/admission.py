@@ -43,7 +43,7 @@ def measured(prepared: Prepared, *, observe: Observer) -> tuple[NetworkCost, ...
         task=tasks.load(prepared.spec.task),
         classes=len(prepared.dataset.class_names),
         progress=lambda done, total: observe(
-            DataProgress(done=done, total=total, label="measuring costs")
+            DataProgress(done=done, total=total, label="measuring costs", unit="networks")
         ),
     )
 

@@ -13,11 +13,12 @@ PrefixOutcome = Literal["hit", "filled", "declined"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataProgress:
-    """Images read, checked or decoded so far, under a label for people."""
+    """Images read, checked or decoded so far (or networks measured), under a label for people."""
 
     done: int
     total: int
     label: str
+    unit: str = "images"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

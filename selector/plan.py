@@ -89,7 +89,11 @@ def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
         probe, preprocessing = _measure(recipe, prepared)
         probes.append(probe)
         preprocessings.add(preprocessing)
-        observe(DataProgress(done=done, total=len(recipes), label="measuring backbones"))
+        observe(
+            DataProgress(
+                done=done, total=len(recipes), label="measuring backbones", unit="networks"
+            )
+        )
     epoch_seconds = statistics.fmean(probe.epoch_seconds for probe in probes)
     setup_seconds = statistics.fmean(probe.setup_seconds for probe in probes)
     trained = statistics.fmean(probe.trained_parameters for probe in probes)
@@ -112,7 +116,7 @@ def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
         probes=tuple(probes),
         seconds=setup_seconds * spec.budget.trials + epoch_seconds * _epochs(spec),
         time_limit=spec.budget.time,
-        checkpoint_bytes=round(trained * _FLOAT_BYTES * spec.budget.trials),
+        checkpoint_bytes=round(trained * _FLOAT_BYTES * _kept(spec)),
         cache_bytes=_decoded_bytes(prepared, preprocessings),
         device_bytes=max(peaks, default=None),
         costs=costs,
@@ -165,6 +169,11 @@ def _measure(recipe: Recipe, prepared: Prepared) -> tuple[Probe, Preprocessing]:
         peak_bytes=cost.peak_bytes,
     )
     return probe, backbone.preprocessing
+
+
+def _kept(spec: StudySpec) -> int:
+    """How many checkpoints are on disk at the end."""
+    return min(spec.budget.trials, spec.keep.best or spec.budget.trials)
 
 
 def _epochs(spec: StudySpec) -> int:

@@ -25,8 +25,8 @@ class PlainView:
     def __call__(self, event: Event) -> None:
         """Print what the event is worth."""
         match event:
-            case DataProgress(done=done, total=total, label=label) if done == total:
-                note(f"{label}: {total:,} images")
+            case DataProgress(done=done, total=total) if done == total:
+                note(f"{event.label}: {total:,} {event.unit}")
             case RunReady():
                 self._names = wording.name_width(event)
                 for line in (

@@ -82,7 +82,9 @@ def _largest_gap_by_chance(errors: npt.NDArray[np.float32], standard_errors: Arr
 
 def _standard_errors(errors: npt.NDArray[np.float32]) -> Array:
     """The standard deviation of the difference of each two candidates, (candidates, candidates)."""
-    products = errors @ errors.T / errors.shape[1]
+    # In double precision: of two candidates that are nearly the same, little is left over.
+    precise = errors.astype(np.float64)
+    products = precise @ precise.T / errors.shape[1]
     variances = np.diag(products)
     squares = variances[:, None] + variances - 2 * products
     return np.asarray(np.sqrt(np.maximum(squares, 0.0)), dtype=np.float64)
