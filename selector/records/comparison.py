@@ -19,7 +19,10 @@ class ComparedCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassDifference:
-    """The F1 of one class for both candidates; `difference` is a - b, with its 95% interval."""
+    """The F1 of one class for both candidates; `difference` is a - b, with its 95% interval.
+
+    The interval is NaN where resamples cannot give one: where both are without any error, say.
+    """
 
     name: str
     samples: int

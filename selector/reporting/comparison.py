@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -170,4 +171,5 @@ def _metric(found: Comparison) -> str:
 
 def _interval(low: float, high: float) -> str:
     """An interval of a difference, with signs, as `-0.012 to +0.034`."""
-    return f"{low:+.3f} to {high:+.3f}"
+    known = math.isfinite(low) and math.isfinite(high)
+    return f"{low:+.3f} to {high:+.3f}" if known else figures.MISSING

@@ -21,7 +21,7 @@ def unseen(done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
-_ALIKE = 1e-9  # scores no further apart than rounding
+ALIKE = 1e-9  # scores no further apart than rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def scores_of(
     for done, (number, predictions) in enumerate(candidates, start=1):
         log_p = predictions[number]
         row = resample.scores(metric, labels, log_p, weights=weights, positive=positive)
-        if np.ptp(row) < _ALIKE:
+        if np.ptp(row) < ALIKE:
             # Seeded by the trial: doubts about two candidates have nothing in common.
             row = resample.scores_in_doubt(
                 metric, labels, log_p, resamples=count, seed=(seed, number), positive=positive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from selector.records import (
     TrialRow,
 )
 from selector.selection import resample, resampled
-from selector.selection.certainty import positive_class, scores_of
+from selector.selection.certainty import ALIKE, positive_class, scores_of
 from selector.selection.intervals import gap_interval
 
 
@@ -157,7 +158,10 @@ def _classes(study: StudyRow, a: Ints, b: Ints, *, seed: int) -> tuple[ClassDiff
     found = []
     for index, name in enumerate(names):
         one, other = float(observed[0][index]), float(observed[1][index])
-        low, high = gap_interval(scores[0][:, index] - scores[1][:, index], one - other)
+        gaps = scores[0][:, index] - scores[1][:, index]
+        # Resamples that are all alike, as of a class without any error, say nothing of chance.
+        sure = float(np.ptp(gaps)) < ALIKE
+        low, high = (math.nan, math.nan) if sure else gap_interval(gaps, one - other)
         found.append(
             ClassDifference(
                 name=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -97,6 +98,7 @@ def test_two_faultless_candidates_are_not_told_apart(made_up: Callable[..., Any]
     assert found.low < 0 < found.high
     assert found.p_value > 0.5
     assert found.disagreements == ()
+    assert all(math.isnan(each.low) and math.isnan(each.high) for each in found.classes)
 
 
 def test_candidates_on_different_data_are_refused(made_up: Callable[..., Any]) -> None:
