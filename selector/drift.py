@@ -20,6 +20,7 @@ EDITABLE = (
     "trials_per_device",
     "finals",
     "funnel",
+    "keep",
     "threshold",
     "training.fused_heads",
     "training.prefix_cache",

@@ -7,6 +7,7 @@ SelectorError                    1
 │   └── UnknownNameError             ... a name that no menu lists
 ├── ConflictError                3   the store holds something that disagrees
 ├── UnavailableError             4   store, weights or device cannot be reached
+├── LimitsUnmetError             1   no network of the study may be shipped
 ├── NoCandidateError             5   the budget ended and no trial completed
 ├── InterruptedRun             130   stopped by the user (143 for SIGTERM); resumable
 ├── ParityError                  1   an exported file does not score what is stored
@@ -82,6 +83,10 @@ class UnavailableError(SelectorError):
     """Something outside the program is missing: a store, weights, a device."""
 
     exit_code = 4
+
+
+class LimitsUnmetError(SelectorError):
+    """No backbone at any image size meets the study's limits; nothing was trained."""
 
 
 class NoCandidateError(SelectorError):

@@ -13,11 +13,12 @@ PrefixOutcome = Literal["hit", "filled", "declined"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataProgress:
-    """Images read, checked or decoded so far, under a label for people."""
+    """Images read, checked or decoded so far (or networks measured), under a label for people."""
 
     done: int
     total: int
     label: str
+    unit: str = "images"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,14 @@ class StudyChanged:
     version: int  # of the search space
     wider: tuple[str, ...]
     accepted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsChecked:
+    """Networks were held against the study's limits: one line for each that is not trained."""
+
+    left_out: tuple[str, ...]
+    kept: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +166,14 @@ class WorkerNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RankingProgress:
+    """Candidates that were scored on all resamples so far."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     """No further trial starts, for the given reason."""
 
@@ -168,6 +185,7 @@ Event = (
     DataProgress
     | RunReady
     | StudyChanged
+    | LimitsChecked
     | FunnelEnded
     | TrialStarted
     | PrefixUsed
@@ -177,6 +195,7 @@ Event = (
     | WorkerNote
     | FinalsReady
     | FinalsEnded
+    | RankingProgress
     | RunEnded
 )
 Observer = Callable[[Event], None]

@@ -162,7 +162,17 @@ def from_confusion(name: str, confusion: npt.NDArray[Any], *, positive: int | No
             f"Metric '{name}' needs probabilities, not counts. "
             f"Known count-based metrics: {', '.join(_COUNT_BASED)}."
         )
-    hits, actual, predicted = _margins(confusion)
+    return from_margins(name, *_margins(confusion), positive=positive)
+
+
+def from_margins(
+    name: str, hits: Array, actual: Array, predicted: Array, *, positive: int | None = None
+) -> Array:
+    """A count-based metric of right, true and predicted counts of each class, (..., classes).
+
+    Every count-based metric needs only these margins of the confusion matrix. Leading dimensions
+    are those of the result; where all matrices have the same true counts, `actual` may lack them.
+    """
     kind, _, average = name.rpartition("_")
     if name == "mcc":
         return _mcc(hits, actual, predicted)
@@ -177,6 +187,15 @@ def from_confusion(name: str, confusion: npt.NDArray[Any], *, positive: int | No
     if average == "weighted":
         return _ratio((scores * actual).sum(-1), actual.sum(-1))
     return np.asarray(scores[..., _checked_positive(name, positive, hits.shape[-1])])
+
+
+def calibration_gaps(labels: Ints, probabilities: Array) -> tuple[Ints, Array]:
+    """The calibration bin of each sample, and by how much its hit exceeds its confidence: (n,)."""
+    confidence = probabilities.max(axis=1)
+    correct = np.argmax(probabilities, axis=1) == labels
+    # Bins are (low, high], so that a probability of exactly 1 falls into the last one.
+    bins = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
+    return bins, correct - confidence
 
 
 # --- from counts --------------------------------------------------------------------------------
@@ -260,12 +279,9 @@ def _area(is_positive: npt.NDArray[np.bool_], scores: Array) -> float:
 
 def _calibration_error(labels: Ints, probabilities: Array) -> float:
     """Expected calibration error, equal-width bins of the top probability (Guo et al., 2017)."""
-    confidence = probabilities.max(axis=1)
-    correct = np.argmax(probabilities, axis=1) == labels
-    # Bins are (low, high], so that a probability of exactly 1 falls into the last one.
-    bins = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
-    gaps = np.bincount(bins, weights=correct - confidence, minlength=ECE_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    bins, gaps = calibration_gaps(labels, probabilities)
+    sums = np.bincount(bins, weights=gaps, minlength=ECE_BINS)
+    return float(np.abs(sums).sum() / len(labels))
 
 
 # --- checks -------------------------------------------------------------------------------------

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from itertools import product
 
 from selector import tasks
+from selector.admission import measured, within_limits
 from selector.environment import device_name
 from selector.events import DataProgress, Observer
 from selector.preflight import Prepared
 from selector.probing import decoded_bytes, ends, measured_step
-from selector.records import Preprocessing, Recipe, Scalar, SplitName
+from selector.records import NetworkCost, Preprocessing, Recipe, Scalar, SplitName
 from selector.search import startup
 from selector.search.recipe import recipe_of
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, Uniform
+from selector.spec.schema import LimitsSpec
 from selector.training import prepare_process
 
 DEPTHS = (0, 3, 5)
@@ -72,12 +74,16 @@ class Plan:
     checkpoint_bytes: int
     cache_bytes: int
     device_bytes: int | None
+    costs: tuple[NetworkCost, ...]  # empty without limits
+    limits: LimitsSpec
 
 
 def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
     """The plan of a study that passed its checks. Trains for a moment, stores nothing."""
-    spec = prepared.spec
     prepare_process()
+    limits, costs = prepared.spec.limits, measured(prepared, observe=observe)
+    prepared = within_limits(prepared, costs, observe=observe)
+    spec = prepared.spec
     recipes = _recipes(prepared)
     probes = []
     preprocessings = set()
@@ -85,7 +91,11 @@ def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
         probe, preprocessing = _measure(recipe, prepared)
         probes.append(probe)
         preprocessings.add(preprocessing)
-        observe(DataProgress(done=done, total=len(recipes), label="measuring backbones"))
+        observe(
+            DataProgress(
+                done=done, total=len(recipes), label="measuring backbones", unit="networks"
+            )
+        )
     final_runs = _final_runs(spec)
     epoch_seconds = statistics.fmean(probe.epoch_seconds for probe in probes)
     setup_seconds = statistics.fmean(probe.setup_seconds for probe in probes)
@@ -111,9 +121,11 @@ def estimate(prepared: Prepared, *, observe: Observer) -> Plan:
         final_seconds=final_runs * (setup_seconds + epoch_seconds * spec.budget.epochs),
         seconds=setup_seconds * spec.budget.trials + epoch_seconds * _epochs(spec),
         time_limit=spec.budget.time,
-        checkpoint_bytes=round(trained * _FLOAT_BYTES * spec.budget.trials),
+        checkpoint_bytes=round(trained * _FLOAT_BYTES * _kept(spec)),
         cache_bytes=_decoded_bytes(prepared, preprocessings),
         device_bytes=max(peaks, default=None),
+        costs=costs,
+        limits=limits,
     )
 
 
@@ -165,6 +177,11 @@ def _final_runs(spec: StudySpec) -> int:
         return 0
     finalists = min(spec.budget.trials, spec.finals.top + max(1, len(spec.start_from)))
     return finalists * spec.finals.seeds * (spec.finals.folds or 1) if finalists > 1 else 0
+
+
+def _kept(spec: StudySpec) -> int:
+    """How many checkpoints are on disk at the end."""
+    return min(spec.budget.trials, spec.keep.best or spec.budget.trials)
 
 
 def _epochs(spec: StudySpec) -> int:

@@ -15,8 +15,9 @@ from selector import backbones, consumer, data, tasks
 from selector.consumer import predict as consumer_program
 from selector.consumer.predict import Classifier
 from selector.errors import ConflictError, InputError, UnavailableError
-from selector.records import Floats, Prediction, Preprocessing, TrialRow
+from selector.records import Floats, Prediction, Preprocessing, StudyRow, TrialRow
 from selector.selection.best import best_candidate
+from selector.selection.retention import not_kept
 from selector.store import Store
 from selector.tasks import Task
 from selector.training import Network, load_checkpoint, predict_log_probabilities
@@ -138,7 +139,7 @@ def open_bundle(folder: Path) -> BundlePredictor:
 def candidate_of(store: Store, study: str, *, trial: int | None = None) -> TrialRow:
     """The pick of a study's finals, else its best candidate, or the given trial.
 
-    InputError when there is none.
+    InputError when there is none, UnavailableError for one whose checkpoint was not kept.
     """
     found, finals = store.require_study(study), store.finals(study)
     if trial is None and finals is not None:
@@ -149,11 +150,17 @@ def candidate_of(store: Store, study: str, *, trial: int | None = None) -> Trial
         if chosen is None:
             numbers = ", ".join(str(row.number) for row in complete) or "none"
             raise InputError(f"Study '{study}' has no candidate {trial}. Candidates: {numbers}.")
-        return chosen
+        return _with_checkpoint(found, chosen)
     best = best_candidate(complete, goal=found.goal)
     if best is None:
         raise InputError(f"Study '{study}' has no completed trial yet, so nothing can predict.")
-    return best
+    return _with_checkpoint(found, best)
+
+
+def _with_checkpoint(study: StudyRow, candidate: TrialRow) -> TrialRow:
+    if candidate.checkpoint is None:
+        raise UnavailableError(not_kept(study, candidate))
+    return candidate
 
 
 def _preprocessing(text: str) -> Preprocessing:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selector.drift import EDITABLE, Drift, compare
 from selector.errors import ConflictError
-from selector.records import DataSummary, StudyRow
+from selector.records import DataSummary, NetworkCost, StudyRow
 from selector.search import versions
 from selector.search.recipe import weights_of
 from selector.search.storage import reachable
-from selector.spec import StudySpec, spec_sha256, to_plain
+from selector.spec import StudySpec, from_plain, spec_sha256, to_plain
+from selector.spec.limits import narrowed
 from selector.store import Store, study_lock
 
 WEIGHTS = "weights"  # in a run's environment: hashes of weight files by backbone
@@ -38,13 +39,14 @@ def register(
     *,
     base: Path,
     accept_drift: bool = False,
+    costs: Sequence[NetworkCost] = (),
 ) -> Registered:
     """The stored study of this name: created now, or checked to be the same.
 
     A wider search space or a new backbone makes the next version of the study and keeps all its
     trials. Raises ConflictError with a diff for any other change that touches what the scores mean;
     the store is then unchanged. With `accept_drift` only changes of metric, task or validation
-    images are refused.
+    images are refused. By `costs` the study's limits leave networks out of its search.
     """
     weights = _weights(spec, base=base)
     with reachable(store), study_lock(store, spec.name):
@@ -63,7 +65,12 @@ def register(
         _refuse(drift, spec.name, accept_drift=accept_drift)
         version = stored.version
         if drift.wider or any(line.startswith("  search.") for line in drift.doubtful):
-            version = versions.begin_next(store, stored, spec)
+            version = versions.begin_next(
+                store,
+                stored,
+                before=narrowed(from_plain(stored.spec), store.costs(spec.name)),
+                after=narrowed(spec, costs),
+            )
         row = _row(spec, summary, version=version, created_at=stored.created_at)
         if (row.spec_sha256, row.data.fingerprint, row.version) != (
             stored.spec_sha256,

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from selector import executors
+from selector.admission import admit
 from selector.crew import place, seats_of
 from selector.environment import describe
 from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
@@ -20,7 +21,7 @@ from selector.events import Event, Observer, RunEnded, RunReady, StudyChanged
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, final_folds, load_prepared
 from selector.records import Leaderboard, RunStart, RunStatus, Seat
-from selector.registration import ACCEPTED, WEIGHTS, Registered, register
+from selector.registration import ACCEPTED, WEIGHTS, Registered
 from selector.reporting.ranking import rank
 from selector.search import pruners, storage, versions
 from selector.search.budget import ended_by_failures
@@ -60,18 +61,12 @@ def run(
     spec = prepared.spec
     with Store.open(store or load_settings().store) as opened:
         refuse_other_folds(opened, spec)
-        registered = register(
-            opened,
-            spec,
-            prepared.dataset.summary,
-            base=prepared.base,
-            accept_drift=accept_drift,
-        )
+        registered, prepared = admit(prepared, opened, observe=observe, accept_drift=accept_drift)
         left = spec.budget.trials - opened.counts(spec.name).finished
         seats = seats_of(prepared, trials_left=left, observe=observe)
         command = f"selector run {path}"
         reason = _run(registered, prepared, opened, seats=seats, observe=observe, command=command)
-        board = rank(opened, spec.name)
+        board = rank(opened, spec.name, observe=observe)
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
             f"Study '{spec.name}' ended ({reason}) and no trial completed: "

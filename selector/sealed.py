@@ -196,10 +196,13 @@ def _interval(
     metric: str, labels: Ints, log_p: Floats, *, positive: int | None
 ) -> tuple[float, float]:
     """The 95% interval of a score on the test split, as the leaderboard's on validation."""
-    weights = resample.draw(labels, resample.resample_count(metric), seed=0)
+    count = resample.resample_count(metric, len(labels))
+    weights = resample.draw(labels, count, seed=0)
     rows = resample.scores(metric, labels, log_p, weights=weights, positive=positive)
     if np.ptp(rows) < 1e-9:  # without any error, say: certain it is not
-        rows = resample.scores_in_doubt(metric, labels, log_p, seed=0, positive=positive)
+        rows = resample.scores_in_doubt(
+            metric, labels, log_p, resamples=count, seed=0, positive=positive
+        )
     return percentile_interval(rows, metrics.compute(metric, labels, log_p, positive=positive))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from selector.search.context import StudyContext, open_prefix_cache
 from selector.search.worker import work
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
+from selector.spec.limits import narrowed
 from selector.store import Store
 from selector.training import prepare_process
 
@@ -44,6 +46,7 @@ def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
     with Store.open(assignment.store) as store:
         study = store.require_study(assignment.study)
         prepared = _as_stored(study, device, folder=Path(assignment.folder))
+        prepared = replace(prepared, spec=narrowed(prepared.spec, store.costs(study.name)))
         spec = prepared.spec
         pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
         context = context_of(prepared, store, observe=observe)

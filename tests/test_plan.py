@@ -55,6 +55,14 @@ def test_disk_is_decoded_images_and_checkpoints(
     assert plan.checkpoint_bytes == pytest.approx(4 * 8 * mean, rel=0.01)
 
 
+def test_checkpoints_that_are_not_kept_take_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = _plan(tmp_path, monkeypatch, "keep.best=2")
+    mean = sum(probe.trained_parameters for probe in kept.probes) / len(kept.probes)
+    assert kept.checkpoint_bytes == pytest.approx(4 * 2 * mean, rel=0.01)
+
+
 def test_a_space_of_choices_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = _plan(tmp_path, monkeypatch, "search.freeze_depth=5", "search.image_size=16")
     assert plan.combinations == 2 * 2

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from selector.cli import (
     diagnosis,
     exporting,
+    freeing,
     predicting,
     results,
     running,
@@ -75,6 +76,16 @@ def _selector(
     del version  # printed by its callback
 
 
-for group in (study_files, running, results, sealing, exporting, predicting, serving, diagnosis):
+for group in (
+    study_files,
+    running,
+    results,
+    sealing,
+    exporting,
+    predicting,
+    freeing,
+    serving,
+    diagnosis,
+):
     for name, command in group.COMMANDS.items():
         app.command(name)(command)

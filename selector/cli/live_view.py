@@ -20,6 +20,8 @@ from selector.events import (
     FinalsEnded,
     FinalsReady,
     FunnelEnded,
+    LimitsChecked,
+    RankingProgress,
     RunEnded,
     RunReady,
     StudyChanged,
@@ -50,6 +52,7 @@ class Seen:
     ready: RunReady | None = None
     data: DataProgress | None = None
     running: dict[int, Running] = field(default_factory=dict)  # by trial number
+    ranking: RankingProgress | None = None
     counts: TrialCounts = field(default_factory=TrialCounts)
     best_score: float | None = None
     best_trial: int | None = None
@@ -89,15 +92,14 @@ class LiveView:
         match event:
             case DataProgress():
                 seen.data = event if event.done < event.total else None
+            case RankingProgress():
+                seen.ranking = event if event.done < event.total else None
             case RunReady():
                 seen.ready, seen.counts = event, event.earlier
                 seen.best_score = event.best_score
                 self._print_header(event)
-            case StudyChanged():
-                for line in wording.change_lines(event):
-                    self._print(Text(line))
-            case FunnelEnded():
-                for line in wording.funnel_lines(event):
+            case StudyChanged() | LimitsChecked() | FunnelEnded():
+                for line in wording.said(event):
                     self._print(Text(line, style="dim"))
             case FinalsReady():
                 self._begin_finals(event)
@@ -164,7 +166,9 @@ class LiveView:
             lines.append(self._epochs(only.epoch))
         if seen.ready is not None:
             lines.append(self._totals(seen.ready))
-        elif seen.data is None:
+        if seen.ranking is not None:
+            lines.append(_bar("resampled", seen.ranking.done, seen.ranking.total, ""))
+        elif seen.ready is None and seen.data is None:
             lines.append(Text("starting", style="dim"))
         return Group(*lines)
 

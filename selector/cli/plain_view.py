@@ -10,6 +10,7 @@ from selector.events import (
     FinalsEnded,
     FinalsReady,
     FunnelEnded,
+    LimitsChecked,
     RunEnded,
     RunReady,
     StudyChanged,
@@ -28,8 +29,8 @@ class PlainView:
     def __call__(self, event: Event) -> None:
         """Print what the event is worth."""
         match event:
-            case DataProgress(done=done, total=total, label=label) if done == total:
-                note(f"{label}: {total:,} images")
+            case DataProgress(done=done, total=total) if done == total:
+                note(f"{event.label}: {total:,} {event.unit}")
             case RunReady():
                 self._names = wording.name_width(event)
                 for line in (
@@ -40,11 +41,8 @@ class PlainView:
                     wording.budget_line(event),
                 ):
                     note(line)
-            case StudyChanged():
-                for line in wording.change_lines(event):
-                    note(line)
-            case FunnelEnded():
-                for line in wording.funnel_lines(event):
+            case StudyChanged() | LimitsChecked() | FunnelEnded():
+                for line in wording.said(event):
                     note(line)
             case FinalsReady():
                 note(wording.finals_line(event))

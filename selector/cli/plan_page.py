@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from selector.cli import wording
 from selector.reporting import Page, figures
-from selector.reporting.base import Column, FlatTable, ShownTable
+from selector.reporting.base import Column, FlatTable, ShownTable, present
+from selector.reporting.costs import costs_table
 
 if TYPE_CHECKING:
     from selector.plan import Plan
@@ -18,9 +19,12 @@ def plan_page(plan: Plan) -> Page:
     return Page(
         title=f"Plan of study {figures.safe(plan.study)}",
         facts=_facts(plan),
-        tables=(_first_trials(plan), _probes(plan)),
+        tables=present(costs_table(plan.costs, plan.limits), _first_trials(plan), _probes(plan)),
         notes=("Nothing was stored. Time and disk are those of a study without any pruning.",),
-        document=lambda: dataclasses.asdict(plan),
+        document=lambda: {
+            **dataclasses.asdict(plan),
+            "limits": plan.limits.model_dump(),
+        },
         flat=lambda: _flat(plan),
     )
 

@@ -1,4 +1,4 @@
-"""`list`, `show`, `report`: what the store holds, read without torch."""
+"""`list`, `show`, `report`, `compare`: what the store holds, read without torch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from selector.cli.options import Format, OutputFormat, StoreUrl, StudyName
 from selector.cli.output import colour, data, note, reading, width
+from selector.cli.watching import watching
 from selector.errors import InputError, SelectorError
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ TrialNumber = Annotated[
 Metric = Annotated[
     str | None,
     typer.Option(help="Rank by another stored metric.", show_default=False),
+]
+ComparedBy = Annotated[
+    str | None, typer.Option("--metric", help="Compare by another metric.", show_default=False)
+]
+CandidateName = Annotated[
+    str, typer.Argument(metavar="STUDY[:TRIAL]", help="A candidate; a study alone is its best one.")
 ]
 Top = Annotated[
     int | None,
@@ -73,13 +80,13 @@ def report(
     """Rank the candidates of a study, with intervals and ties."""
     from selector.reporting.ranking import rank
 
-    with reading(store) as opened:
+    with reading(store) as opened, watching(quiet=False) as observe:
         if output == "html":
             if top is not None:
                 raise InputError("--top has no meaning for html, which shows all candidates.")
             _write(_html(opened, study, metric=metric), file)
             return
-        board = rank(opened, study, metric=metric)
+        board = rank(opened, study, metric=metric, observe=observe)
     if top is not None:
         board = replace(board, candidates=board.candidates[:top])
     _write(_rendered(board, output), file)
@@ -122,6 +129,21 @@ def _write(text: str, file: Path | None) -> None:
     note(f"Wrote {file}")
 
 
+def compare(
+    a: CandidateName,
+    b: CandidateName,
+    metric: ComparedBy = None,
+    output: OutputFormat = "table",
+    store: StoreUrl = None,
+) -> None:
+    """Compare two candidates on the same data: which is better, and where they disagree."""
+    from selector.reporting import compare_stored, comparison_page
+
+    with reading(store) as opened:
+        found = compare_stored(opened, a, b, metric=metric)
+    _print(comparison_page(found), output)
+
+
 def _study(store: Store, name: str) -> Page:
     from selector.reporting import study_page
     from selector.reporting.ranking import audit, standings, verdict
@@ -137,6 +159,7 @@ def _study(store: Store, name: str) -> Page:
         standings=standings(store, study, trials),
         verdict=verdict(store, study, trials, openings),
         openings=openings,
+        costs=store.costs(name),
     )
 
 
@@ -170,4 +193,5 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "list": list_studies,
     "show": show,
     "report": report,
+    "compare": compare,
 }

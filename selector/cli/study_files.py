@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from selector.cli.options import Overrides, StudyFile
-from selector.cli.output import data, note
+from selector.cli.output import data, note, width
 from selector.cli.watching import watching
 from selector.errors import ConflictError, InputError
 
 if TYPE_CHECKING:
     from selector.data import Dataset
+    from selector.records import NetworkCost
+    from selector.spec import StudySpec
 
 _SIZES_LOOKED_AT = 64  # images
 
@@ -46,12 +48,16 @@ def validate(file: StudyFile, overrides: Overrides = None, output: SpecFormat = 
 
     What the audit of the data found goes to standard error; JSON holds the study and the findings.
     """
+    from selector.admission import measured, within_limits
     from selector.cli import data_findings
     from selector.preflight import load_prepared
     from selector.spec import to_plain, to_yaml
 
     with watching(quiet=False) as observe:
         prepared = load_prepared(file, overrides=overrides or (), observe=observe)
+        costs = measured(prepared, observe=observe)
+        _show_costs(prepared.spec, costs)
+        within_limits(prepared, costs, observe=observe)
     spec, summary = prepared.spec, prepared.dataset.summary
     for line in data_findings.finding_lines(summary):
         note(line)
@@ -70,6 +76,22 @@ def schema() -> None:
 
     members = {"sampler": samplers.NAMES, "pruner": pruners.NAMES, "metric": metrics.names()}
     data(json.dumps(json_schema(members=members), indent=2))
+
+
+def _show_costs(spec: StudySpec, costs: Sequence[NetworkCost]) -> None:
+    """What networks cost beside what they may; on standard error, for the study is the data."""
+    from selector import reporting
+    from selector.reporting.base import FlatTable, Page
+    from selector.reporting.costs import costs_table
+
+    if costs:
+        page = Page(
+            title=f"Costs of study {spec.name}",
+            tables=(costs_table(costs, spec.limits),),
+            document=dict,
+            flat=lambda: FlatTable((), ()),
+        )
+        note(reporting.render(page, width=width()))
 
 
 def _draft(images: Path, output: Path) -> str:

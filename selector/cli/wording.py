@@ -10,6 +10,7 @@ from selector.events import (
     FinalsEnded,
     FinalsReady,
     FunnelEnded,
+    LimitsChecked,
     RunReady,
     StudyChanged,
     TrialEnded,
@@ -54,6 +55,17 @@ def budget_line(ready: RunReady) -> str:
     return f"{line}; {earlier} done before{best}"
 
 
+def said(event: StudyChanged | LimitsChecked | FunnelEnded) -> tuple[str, ...]:
+    """What is worth lines before the first trial."""
+    match event:
+        case StudyChanged():
+            return change_lines(event)
+        case LimitsChecked():
+            return limit_lines(event)
+        case FunnelEnded():
+            return funnel_lines(event)
+
+
 def change_lines(changed: StudyChanged) -> tuple[str, ...]:
     """What is no longer as in the earlier runs of the study."""
     accepted = (f"changed {figures.safe(line.strip())} (accepted)" for line in changed.accepted)
@@ -70,6 +82,13 @@ def funnel_lines(ended: FunnelEnded) -> tuple[str, ...]:
         for name, why in ended.missing.items()
     )
     return (*((measured,) if ended.order else ()), *lines)
+
+
+def limit_lines(checked: LimitsChecked) -> tuple[str, ...]:
+    """How many networks may be shipped, and which are not trained for what they cost."""
+    total = checked.kept + len(checked.left_out)
+    lines = (f"limits  left out {figures.safe(line)}" for line in checked.left_out)
+    return (*lines, f"limits  {checked.kept} of {total} networks meet them")
 
 
 def name_width(ready: RunReady) -> int:

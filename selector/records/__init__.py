@@ -17,6 +17,15 @@ from selector.records.bundles import (
     ParityReport,
     Threshold,
 )
+from selector.records.comparison import (
+    ClassDifference,
+    ComparedCandidate,
+    Comparison,
+    Disagreement,
+)
+from selector.records.costs import (
+    NetworkCost,
+)
 from selector.records.data import (
     AlikePictures,
     DataAudit,
@@ -43,8 +52,10 @@ from selector.records.predictions import (
     Prediction,
 )
 from selector.records.ranking import (
+    Cost,
     Leaderboard,
     LeaderboardRow,
+    PickedScore,
     ProxyAudit,
 )
 from selector.records.results import (
@@ -52,6 +63,7 @@ from selector.records.results import (
     ClassScore,
     RunRow,
     RunStart,
+    StoredCheckpoint,
     StudyRow,
     StudySummary,
     TrialCounts,
@@ -78,9 +90,14 @@ __all__ = [
     "BackboneProxies",
     "Bytes",
     "Candidate",
+    "ClassDifference",
     "ClassScore",
+    "ComparedCandidate",
+    "Comparison",
+    "Cost",
     "DataAudit",
     "DataSummary",
+    "Disagreement",
     "EpochRecord",
     "EpochResult",
     "ExportedBundle",
@@ -94,12 +111,14 @@ __all__ = [
     "Leaderboard",
     "LeaderboardRow",
     "Licence",
+    "NetworkCost",
     "OpenedRole",
     "OpenedScore",
     "Opening",
     "OpeningStart",
     "Origin",
     "ParityReport",
+    "PickedScore",
     "Prediction",
     "Preprocessing",
     "ProxyAudit",
@@ -114,6 +133,7 @@ __all__ = [
     "SplitName",
     "Splits",
     "StepCost",
+    "StoredCheckpoint",
     "StoredFinals",
     "StudyRow",
     "StudySummary",

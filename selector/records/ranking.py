@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from selector.records.aliases import Goal, Scalar, SplitName
 from selector.records.finals import Finals, Opening, Verdict
 from selector.records.results import TrialCounts
 from selector.records.training import BackboneProxies
+
+Cost = Literal["latency_ms", "parameters", "seconds"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,24 @@ class LeaderboardRow:
     parameters: int
     latency_ms: float
     metrics: Mapping[str, float]
+    tie_group: int | None = None  # 1 is tied with the best; None without predictions
+    probability_best: float = math.nan  # the share of resamples in which it leads
+    behind: float = math.nan  # by how much it is worse than the best; 0 or more, with 95% interval
+    behind_low: float = math.nan
+    behind_high: float = math.nan
+    checkpoint: str | None = None  # file below the artifacts folder; None where it was not kept
+    pareto: tuple[Cost, ...] = ()  # the costs for which no other is as good and as cheap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickedScore:
+    """The best score, and what to expect of it on new data: it was the best of several."""
+
+    trial: int
+    compared: int  # candidates
+    resamples: int
+    score: float
+    expected_score: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,4 +83,6 @@ class Leaderboard:
     finals: Finals | None = None
     verdict: Verdict | None = None
     openings: tuple[Opening, ...] = ()  # of the test split, the earliest first
+    pick: PickedScore | None = None
+    cheapest: Mapping[Cost, int] = field(default_factory=dict)  # trials tied with the best
     proxies: ProxyAudit | None = None  # on the study's own metric, whatever the order is by

@@ -40,6 +40,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCheckpoint:
+    """A trial's checkpoint: its file's name below the artifacts folder, and its size."""
+
+    trial: int
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStart:
     """A trial as it is taken by a worker."""
 

@@ -6,6 +6,7 @@ from selector.errors import UnknownNameError
 from selector.records import Leaderboard
 from selector.reporting import leaderboard as _leaderboard
 from selector.reporting.base import Format, Page
+from selector.reporting.comparison import compare_stored, comparison_page
 from selector.reporting.finals import opening_page
 from selector.reporting.studies import studies_page
 from selector.reporting.study import study_page
@@ -14,6 +15,8 @@ from selector.reporting.trial import trial_page
 __all__ = [
     "Format",
     "Page",
+    "compare_stored",
+    "comparison_page",
     "formats",
     "load",
     "opening_page",

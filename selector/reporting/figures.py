@@ -31,6 +31,18 @@ def interval(low: float, high: float) -> str:
     return f"{low:.3f}–{high:.3f}" if math.isfinite(low) and math.isfinite(high) else MISSING
 
 
+def share(number: float) -> str:
+    """A share in whole per cent, where it is not nil as `< 1%`."""
+    if not math.isfinite(number):
+        return MISSING
+    return "< 1%" if 0 < number < 0.005 else f"{number:.0%}"
+
+
+def p_value(number: float) -> str:
+    """A p-value with three decimals, as `p = 0.032` or `p < 0.001`."""
+    return "p < 0.001" if number < 0.001 else f"p = {number:.3f}"
+
+
 def value(scalar: Scalar | None) -> str:
     """A parameter's value, real numbers with three digits."""
     if scalar is None:

@@ -14,6 +14,7 @@ from selector.records import (
     TrialRow,
 )
 from selector.reporting.base import Cell, FlatTable
+from selector.selection.leaderboard import FRONTS
 
 _CANDIDATE = (
     "rank",
@@ -28,6 +29,11 @@ _CANDIDATE = (
     "seconds",
     "parameters",
     "latency_ms",
+    "tie_group",
+    "probability_best",
+    "behind",
+    "behind_low",
+    "behind_high",
 )
 _TRIAL = (
     "number",
@@ -55,19 +61,22 @@ _RUN = ("id", "status", "started_at", "ended_at", "host", "pid", "command", "fin
 
 
 def of_leaderboard(leaderboard: Leaderboard) -> FlatTable:
-    """One row a candidate, then its `param.` and `metric.` columns.
+    """One row a candidate, its `param.` and `metric.` columns, and on which fronts it is.
 
     Once finals have run, the `final.` columns say what came of those candidates that were in them.
     """
     table = _with_params_and_metrics(leaderboard.candidates, _CANDIDATE, _CANDIDATE)
+    fronts = [tuple(cost in row.pareto for cost in FRONTS) for row in leaderboard.candidates]
+    columns = (*table.columns, *(f"pareto.{cost}" for cost in FRONTS))
+    rows = [(*row, *front) for row, front in zip(table.rows, fronts, strict=True)]
     if leaderboard.finals is None:
-        return table
+        return FlatTable(columns, tuple(rows))
     finalists = {row.trial: row for row in leaderboard.finals.finalists}
-    rows = []
-    for candidate, cells in zip(leaderboard.candidates, table.rows, strict=True):
+    final = []
+    for candidate, cells in zip(leaderboard.candidates, rows, strict=True):
         found = finalists.get(candidate.trial)
-        rows.append((*cells, *(_pick(found, _FINAL) if found else (None,) * len(_FINAL))))
-    return FlatTable((*table.columns, *(f"final.{name}" for name in _FINAL)), tuple(rows))
+        final.append((*cells, *(_pick(found, _FINAL) if found else (None,) * len(_FINAL))))
+    return FlatTable((*columns, *(f"final.{name}" for name in _FINAL)), tuple(final))
 
 
 def of_trials(trials: Sequence[TrialRow]) -> FlatTable:

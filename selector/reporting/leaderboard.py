@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from selector.records import Leaderboard, LeaderboardRow, TrialCounts
+from selector.records import Cost, Leaderboard, LeaderboardRow, TrialCounts
 from selector.reporting import figures, finals, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable
 
 # Parameters that every reader looks for, with short headings and the order they are dropped in.
-_USUAL = {"lr": ("lr", 3), "freeze_depth": ("freeze", 4), "batch_size": ("batch", 5)}
+_USUAL = {"lr": ("lr", 4), "freeze_depth": ("freeze", 5), "batch_size": ("batch", 6)}
+_COSTS: Mapping[Cost, tuple[str, Callable[[LeaderboardRow], str]]] = {
+    "latency_ms": ("by latency", lambda row: f"{figures.milliseconds(row.latency_ms)} ms"),
+    "parameters": ("by size", lambda row: f"{figures.millions(row.parameters)} M"),
+    "seconds": ("by training", lambda row: figures.duration(row.seconds)),
+}
 
 
 def page(leaderboard: Leaderboard) -> Page:
@@ -44,6 +50,8 @@ def document(leaderboard: Leaderboard) -> dict[str, Any]:
         "candidates": [_candidate(row) for row in leaderboard.candidates],
         "trials": dataclasses.asdict(leaderboard.trials),
         **finals.document(leaderboard.finals, leaderboard.verdict, leaderboard.openings),
+        "pick": None if leaderboard.pick is None else dataclasses.asdict(leaderboard.pick),
+        "cheapest": dict(leaderboard.cheapest),
         **proxies.document(leaderboard.proxies),
     }
 
@@ -64,11 +72,60 @@ def _notes(leaderboard: Leaderboard) -> tuple[str, ...]:
     trials = counted(leaderboard.trials)
     if not leaderboard.candidates:
         return (f"No candidate yet: {trials}.",)
+    fronts = "*  no other candidate is as good at less" if len(leaderboard.candidates) > 1 else ""
+    notes = (
+        _tied(leaderboard),
+        _cheapest(leaderboard),
+        fronts,
+        _expected(leaderboard),
+        _kept(leaderboard),
+        trials,
+    )
+    return tuple(note for note in notes if note)
+
+
+def _kept(leaderboard: Leaderboard) -> str:
+    """Whose checkpoints are there, where not all are."""
+    rows = leaderboard.candidates
+    missing = sum(row.checkpoint is None for row in rows)
+    if not missing:
+        return ""
+    here = ", ".join(str(row.trial) for row in rows if row.checkpoint is not None) or "none"
+    return (
+        f"Checkpoints are kept of trials {here}; `selector show "
+        f"{figures.safe(leaderboard.study)} TRIAL` says how to get another one back."
+    )
+
+
+def _tied(leaderboard: Leaderboard) -> str:
     tied = sum(row.tied_with_best for row in leaderboard.candidates)
     if tied < 2:
-        return (trials,)
+        return ""
     samples = leaderboard.counts.get("validation", 0)
-    return (f"=  {tied} candidates cannot be told apart by {samples} samples (95% level)", trials)
+    return f"=  {tied} candidates cannot be told apart by {samples} samples (95% level)"
+
+
+def _cheapest(leaderboard: Leaderboard) -> str:
+    """Which of the tied candidates to take where a cost decides; empty without a choice."""
+    rows = {row.trial: row for row in leaderboard.candidates}
+    if sum(row.tied_with_best for row in rows.values()) < 2:
+        return ""
+    parts = (
+        f"trial {trial} {_COSTS[cost][0]} ({_COSTS[cost][1](rows[trial])})"
+        for cost, trial in leaderboard.cheapest.items()
+        if trial in rows
+    )
+    return f"   cheapest of them: {', '.join(parts)}"
+
+
+def _expected(leaderboard: Leaderboard) -> str:
+    pick = leaderboard.pick
+    if pick is None or pick.compared < 2:
+        return ""
+    return (
+        f"{figures.score(pick.expected_score)} is what to expect of trial {pick.trial} on new "
+        f"data: {figures.score(pick.score)} is the best of {pick.compared}"
+    )
 
 
 def _table(leaderboard: Leaderboard, metric: str) -> ShownTable:
@@ -81,11 +138,19 @@ def _table(leaderboard: Leaderboard, metric: str) -> ShownTable:
         (Column(metric, right=True), [figures.score(r.score) for r in rows]),
         (Column("95% interval", right=True), [figures.interval(r.ci_low, r.ci_high) for r in rows]),
         (Column("="), ["=" if several_tied and r.tied_with_best else "" for r in rows]),
+        (Column("group", right=True, drop=3), [figures.whole(r.tie_group) for r in rows]),
+        (Column("P(best)", right=True, drop=2), [figures.share(r.probability_best) for r in rows]),
         *_usual_params(rows),
-        (Column("epoch", right=True, drop=7), [f"{r.best_epoch}/{r.epochs}" for r in rows]),
-        (Column("params M", right=True, drop=8), [figures.millions(r.parameters) for r in rows]),
-        (Column("ms", right=True, drop=6), [figures.milliseconds(r.latency_ms) for r in rows]),
-        (Column("time", right=True, drop=9), [figures.duration(r.seconds) for r in rows]),
+        (Column("epoch", right=True, drop=8), [f"{r.best_epoch}/{r.epochs}" for r in rows]),
+        (
+            Column("params M", right=True, drop=9),
+            [_starred(figures.millions(r.parameters), r, "parameters") for r in rows],
+        ),
+        (
+            Column("ms", right=True, drop=7),
+            [_starred(figures.milliseconds(r.latency_ms), r, "latency_ms") for r in rows],
+        ),
+        (Column("time", right=True, drop=10), [figures.duration(r.seconds) for r in rows]),
         *_varied_params(rows),
     ]
     return ShownTable(
@@ -94,6 +159,11 @@ def _table(leaderboard: Leaderboard, metric: str) -> ShownTable:
         rows=tuple(zip(*(cells for _, cells in columns), strict=True)),
         strong_rows=frozenset({0}),
     )
+
+
+def _starred(text: str, row: LeaderboardRow, cost: Cost) -> str:
+    """A cost with a star where no other candidate is as good and as cheap."""
+    return f"{text}*" if cost in row.pareto else text
 
 
 def _usual_params(rows: tuple[LeaderboardRow, ...]) -> list[tuple[Column, list[str]]]:
@@ -115,7 +185,7 @@ def _varied_params(rows: tuple[LeaderboardRow, ...]) -> list[tuple[Column, list[
         and len({row.params.get(name) for row in rows}) > 1
     ]
     return [
-        (Column(figures.safe(name), right=True, drop=10 + place), _values(rows, name))
+        (Column(figures.safe(name), right=True, drop=11 + place), _values(rows, name))
         for place, name in enumerate(varied)
     ]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from selector import selection
+from selector.events import Observer, RankingProgress
 from selector.records import (
     Finals,
     Leaderboard,
@@ -20,10 +21,13 @@ from selector.selection import finals
 from selector.store import Store
 
 
-def rank(store: Store, name: str, *, metric: str | None = None) -> Leaderboard:
+def rank(
+    store: Store, name: str, *, metric: str | None = None, observe: Observer | None = None
+) -> Leaderboard:
     """The candidates of study `name` in order of `metric`, by default the study's own.
 
-    Raises InputError for an unknown study or a metric it has no record of.
+    `observe` is told how far it is. Raises InputError for an unknown study or a metric it has no
+    record of.
     """
     study = store.require_study(name)
     trials = store.trials(name)
@@ -33,6 +37,7 @@ def rank(store: Store, name: str, *, metric: str | None = None) -> Leaderboard:
         predictions=store.predictions(name),
         counts=store.counts(name),
         metric=metric,
+        progress=watched(observe),
     )
     openings = store.openings(name)
     return replace(
@@ -93,6 +98,16 @@ def verdict(
         validation_score=scores.get(pick, math.nan),
         test_score=of_pick[-1] if of_pick else None,
     )
+
+
+def watched(observe: Observer | None) -> Callable[[int, int], None]:
+    """What tells `observe` of candidates done; for nobody it tells nothing."""
+
+    def progress(done: int, total: int) -> None:
+        if observe is not None:
+            observe(RankingProgress(done=done, total=total))
+
+    return progress
 
 
 def audit(store: Store, study: StudyRow, trials: Sequence[TrialRow]) -> ProxyAudit | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from selector.records import (
     Finals,
+    NetworkCost,
     Opening,
     ProxyAudit,
     RunRow,
@@ -18,8 +19,10 @@ from selector.records import (
 )
 from selector.reporting import figures, finals, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable, present
+from selector.reporting.costs import costs_table
 from selector.reporting.leaderboard import counted
 from selector.reporting.trial import trial_plain
+from selector.spec.schema import LimitsSpec
 
 _RANGES = ("uniform", "log_uniform", "int")  # of the study file's domains
 _DURATIONS = ("time", "trial_time")  # of its budget, in seconds
@@ -35,6 +38,7 @@ def study_page(
     standings: Finals | None = None,
     verdict: Verdict | None = None,
     openings: Sequence[Opening] = (),
+    costs: Sequence[NetworkCost] = (),
 ) -> Page:
     """One study: what it searches, its runs, and every trial whatever became of it."""
     return Page(
@@ -42,6 +46,7 @@ def study_page(
         facts=_study_facts(study),
         tables=present(
             _space_table(study),
+            costs_table(costs, LimitsSpec.model_validate(study.spec.get("limits", {}))),
             _runs_table(runs),
             *proxies.tables(audit),
             _trials_table(study, trials),
@@ -68,6 +73,7 @@ def study_page(
             "trial_rows": [trial_plain(trial) for trial in trials],
             **finals.document(standings, verdict, openings),
             **proxies.document(audit),
+            **({"costs": [dataclasses.asdict(cost) for cost in costs]} if costs else {}),
         },
         flat=lambda: flat.of_trials(trials),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from selector.records import ClassScore, EpochRecord, StudyRow, TrialRow
 from selector.reporting import figures, flat
 from selector.reporting.base import Column, Page, ShownTable, present
+from selector.selection.retention import not_kept
 
 
 def trial_page(
@@ -61,10 +62,16 @@ def _trial_facts(study: StudyRow, trial: TrialRow) -> tuple[tuple[str, str], ...
         ("time", figures.duration(trial.seconds)),
         ("parameters", _parameters(trial)),
         ("latency", "" if trial.latency_ms is None else f"{trial.latency_ms:.1f} ms"),
-        ("checkpoint", figures.safe(trial.checkpoint or "")),
+        ("checkpoint", figures.safe(_checkpoint(study, trial))),
         ("failed", figures.safe(cause)),
     )
     return tuple((name, text) for name, text in facts if text)
+
+
+def _checkpoint(study: StudyRow, trial: TrialRow) -> str:
+    if trial.state != "complete":
+        return ""
+    return trial.checkpoint or not_kept(study, trial)
 
 
 def _parameters(trial: TrialRow) -> str:

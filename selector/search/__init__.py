@@ -7,7 +7,7 @@ from pathlib import Path
 
 from selector import backbones
 from selector.errors import ProblemsError, SelectorError, UnavailableError
-from selector.search import pruners, samplers
+from selector.search import limits, pruners, samplers
 from selector.search.recipe import weights_of
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed
@@ -20,7 +20,7 @@ def check(spec: StudySpec, *, base: Path) -> None:
     only weights or packages are missing.
     """
     problems: list[SelectorError] = []
-    for part in (_check_sampler, _check_pruner):
+    for part in (_check_sampler, _check_pruner, limits.check):
         try:
             part(spec)
         except SelectorError as problem:

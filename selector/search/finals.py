@@ -30,7 +30,7 @@ from selector.search.storage import open_study, reachable
 from selector.search.worker import work
 from selector.selection import finals as statistics
 from selector.spec import StudySpec, spec_sha256, to_plain
-from selector.spec.schema import FINALS, BudgetSpec, FinalsSpec, MemberSpec
+from selector.spec.schema import FINALS, BudgetSpec, FinalsSpec, KeepSpec, MemberSpec
 from selector.store import Store, study_lock
 
 HEAT = "selector:heat"
@@ -205,6 +205,7 @@ def _final_spec(spec: StudySpec) -> StudySpec:
             "name": spec.name + FINALS,
             "budget": BudgetSpec(trials=10**9, epochs=spec.budget.epochs),
             "pruner": MemberSpec(name="none"),
+            "keep": KeepSpec(),
         }
     )
 

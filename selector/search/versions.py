@@ -18,7 +18,7 @@ from selector.records import Scalar, StudyRow
 from selector.search import space, startup
 from selector.search.claims import ORIGIN, PLANNED, listed, owners, reconcile
 from selector.search.storage import opened_storage
-from selector.spec import StudySpec, from_plain
+from selector.spec import StudySpec
 from selector.spec.domains import Fixed
 from selector.store import Store
 
@@ -30,14 +30,14 @@ def name_of(study: str, version: int) -> str:
     return study if version == 1 else f"{study}.v{version}"
 
 
-def begin_next(store: Store, stored: StudyRow, spec: StudySpec) -> int:
+def begin_next(store: Store, stored: StudyRow, *, before: StudySpec, after: StudySpec) -> int:
     """Make the next version of a study's Optuna study, with all trials of the present one.
 
-    Backbones that are new get their recipe enqueued. Gives the number of the version, which the
-    caller stores; the caller holds the lock of the study. ConflictError while another process runs
-    a trial: its result would reach the old version only.
+    `before` and `after` are the study as it was and as it is searched. Backbones that are new get
+    their recipe enqueued. Gives the number of the version, which the caller stores; the caller
+    holds the lock of the study. ConflictError while another process runs a trial: its result would
+    reach the old version only.
     """
-    before = from_plain(stored.spec)
     present, following = (name_of(stored.name, stored.version + n) for n in (0, 1))
     with opened_storage(store) as storage:
         known = {summary.study_name for summary in optuna.get_all_study_summaries(storage)}
@@ -54,8 +54,8 @@ def begin_next(store: Store, stored: StudyRow, spec: StudySpec) -> int:
             # A process died while it copied; nothing refers to the copy yet.
             optuna.delete_study(study_name=following, storage=storage)
         new = optuna.create_study(study_name=following, storage=storage, direction=stored.goal)
-        _copy(old, new, store=store, name=stored.name, before=before, after=spec)
-        _enqueue_new_backbones(new, before, spec)
+        _copy(old, new, store=store, name=stored.name, before=before, after=after)
+        _enqueue_new_backbones(new, before, after)
     return stored.version + 1
 
 

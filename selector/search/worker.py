@@ -8,6 +8,7 @@ from contextlib import suppress
 from selector.errors import SelectorError
 from selector.events import TrialEnded, TrialStarted
 from selector.records import TrialEnd
+from selector.search import retention
 from selector.search.ahead import working_ahead
 from selector.search.claims import Claim, Claims
 from selector.search.context import StudyContext
@@ -49,7 +50,21 @@ def _work_on(claim: Claim, claims: Claims, context: StudyContext) -> None:
     )
     end = run_trial(claim, context.for_heat(claim.heat), deadline=_deadline(claims, context))
     claims.end(claim, end)
+    if end.state == "complete":
+        _collect(context)
     context.observe(summary(claim, end, context))
+
+
+def _collect(context: StudyContext) -> None:
+    """Bound the checkpoints on disk as the study file says."""
+    spec = context.spec
+    retention.collect(
+        context.store,
+        spec.name,
+        goal=spec.metric.goal,
+        best=spec.keep.best,
+        artifacts=context.artifacts,
+    )
 
 
 def _deadline(claims: Claims, context: StudyContext) -> float | None:

@@ -247,7 +247,7 @@ def _resampled_means(study: StudyRow, entries: Sequence[_Entry], evidence: Evide
     """
     positive = study.spec.get("metric", {}).get("positive_class")
     index = None if positive is None else study.data.class_names.index(positive)
-    count = resample.resample_count(study.metric)
+    count = resample.resample_count(study.metric, len(evidence.labels))
     means = np.zeros((len(entries), count))
     ends = np.cumsum(evidence.fold_sizes)
     for fold, (size, end) in enumerate(zip(evidence.fold_sizes, ends, strict=True)):

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
+from typing import get_args
 
 from selector import metrics
 from selector.errors import InputError
 from selector.records import (
+    Cost,
     Floats,
     Goal,
     Leaderboard,
     LeaderboardRow,
+    PickedScore,
     StudyRow,
     TrialCounts,
     TrialRow,
 )
-from selector.selection import resample
 from selector.selection.best import order
-from selector.selection.intervals import percentile_interval
-from selector.selection.ties import tied_with_best
+from selector.selection.certainty import Certainties, Certainty, Progress, certainties, unseen
+from selector.selection.pareto import front
+
+COSTS: tuple[Cost, ...] = get_args(Cost)
+# What a shipped network costs; its training is paid for once.
+FRONTS: tuple[Cost, ...] = ("latency_ms", "parameters")
 
 
 def build(
@@ -33,21 +37,34 @@ def build(
     counts: TrialCounts,
     metric: str | None = None,
     seed: int = 0,
+    progress: Progress = unseen,
 ) -> Leaderboard:
     """The ranking of a study's candidates by `metric`, by default the study's own.
 
     A candidate is a complete trial with a finite value of the metric. Equal values are ordered by
     fewer parameters, then by the earlier trial. `predictions` maps trial numbers to validation
     log-probabilities (n_validation, n_classes); a candidate without them has a NaN interval and is
-    never called tied. Raises InputError for an unknown metric, or one the study never recorded.
+    never called tied. `progress` is told of every candidate that was resampled. Raises InputError
+    for an unknown metric, or one the study never recorded.
     """
     name = metric or study.metric
     goal = study.goal if name == study.metric else metrics.goal_of(name)
     ranked = _ranked(study, trials, name, goal)
-    certainty = _certainty(study, ranked, predictions, name, goal, seed)
-    rows = (
-        _row(rank, candidate, certainty.get(candidate.trial.number, _UNKNOWN))
-        for rank, candidate in enumerate(ranked, start=1)
+    sure = certainties(
+        study,
+        {candidate.trial.number: candidate.value for candidate in ranked},
+        predictions,
+        metric=name,
+        goal=goal,
+        seed=seed,
+        progress=progress,
+    )
+    rows = _on_fronts(
+        [
+            _row(rank, candidate, sure.by_trial.get(candidate.trial.number, Certainty()))
+            for rank, candidate in enumerate(ranked, start=1)
+        ],
+        goal=goal,
     )
     return Leaderboard(
         study=study.name,
@@ -55,12 +72,11 @@ def build(
         goal=goal,
         fingerprint=study.data.fingerprint,
         counts=study.data.counts,
-        candidates=tuple(rows),
+        candidates=rows,
         trials=counts,
+        pick=_pick(rows, sure),
+        cheapest=_cheapest(rows),
     )
-
-
-_ALIKE = 1e-9  # scores no further apart than rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +85,6 @@ class _Ranked:
 
     trial: TrialRow
     value: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Certainty:
-    """How sure the value of one candidate is."""
-
-    low: float
-    high: float
-    tied: bool
-
-
-_UNKNOWN = _Certainty(math.nan, math.nan, False)
 
 
 def _ranked(study: StudyRow, trials: Sequence[TrialRow], metric: str, goal: Goal) -> list[_Ranked]:
@@ -110,57 +114,7 @@ def _value(study: StudyRow, trial: TrialRow, metric: str) -> float | None:
     return trial.score if metric == study.metric else trial.metrics.get(metric)
 
 
-def _certainty(
-    study: StudyRow,
-    ranked: Sequence[_Ranked],
-    predictions: Mapping[int, Floats],
-    metric: str,
-    goal: Goal,
-    seed: int,
-) -> dict[int, _Certainty]:
-    known = [candidate for candidate in ranked if candidate.trial.number in predictions]
-    if not known:
-        return {}
-    scores = _scores(study, [c.trial.number for c in known], predictions, metric, seed)
-    observed = np.array([candidate.value for candidate in known])
-    tied = tied_with_best(scores, observed, maximize=goal == "maximize")
-    return {
-        candidate.trial.number: _Certainty(
-            *percentile_interval(row, candidate.value), bool(is_tied)
-        )
-        for candidate, row, is_tied in zip(known, scores, tied, strict=True)
-    }
-
-
-def _scores(
-    study: StudyRow,
-    trials: Sequence[int],
-    predictions: Mapping[int, Floats],
-    metric: str,
-    seed: int,
-) -> resample.Array:
-    """The metric of each trial on each resample, (trials, resamples)."""
-    labels, positive = study.data.validation_labels, _positive_class(study)
-    weights = resample.draw(labels, resample.resample_count(metric), seed=seed)
-    rows = []
-    for trial in trials:
-        log_p = predictions[trial]
-        row = resample.scores(metric, labels, log_p, weights=weights, positive=positive)
-        if np.ptp(row) < _ALIKE:
-            # Seeded by the trial: doubts about two candidates have nothing in common.
-            row = resample.scores_in_doubt(
-                metric, labels, log_p, seed=(seed, trial), positive=positive
-            )
-        rows.append(row)
-    return np.stack(rows)
-
-
-def _positive_class(study: StudyRow) -> int | None:
-    name = study.spec.get("metric", {}).get("positive_class")
-    return None if name is None else study.data.class_names.index(name)
-
-
-def _row(rank: int, candidate: _Ranked, certainty: _Certainty) -> LeaderboardRow:
+def _row(rank: int, candidate: _Ranked, certainty: Certainty) -> LeaderboardRow:
     trial = candidate.trial
     return LeaderboardRow(
         rank=rank,
@@ -170,11 +124,58 @@ def _row(rank: int, candidate: _Ranked, certainty: _Certainty) -> LeaderboardRow
         score=candidate.value,
         ci_low=certainty.low,
         ci_high=certainty.high,
-        tied_with_best=certainty.tied,
+        tied_with_best=certainty.tie_group == 1,
         best_epoch=trial.best_epoch or 0,
         epochs=trial.epochs,
         seconds=trial.seconds or 0.0,
         parameters=trial.parameters or 0,
         latency_ms=math.nan if trial.latency_ms is None else trial.latency_ms,
         metrics=trial.metrics,
+        tie_group=certainty.tie_group,
+        probability_best=certainty.probability_best,
+        behind=certainty.behind,
+        behind_low=certainty.behind_low,
+        behind_high=certainty.behind_high,
+        checkpoint=trial.checkpoint,
     )
+
+
+def _on_fronts(rows: Sequence[LeaderboardRow], *, goal: Goal) -> tuple[LeaderboardRow, ...]:
+    """The rows, each knowing the costs on whose front it is."""
+    scores = [row.score for row in rows]
+    fronts = {cost: front(scores, [_cost(row, cost) for row in rows], goal=goal) for cost in FRONTS}
+    return tuple(
+        replace(row, pareto=tuple(cost for cost in FRONTS if fronts[cost][index]))
+        for index, row in enumerate(rows)
+    )
+
+
+def _pick(rows: Sequence[LeaderboardRow], sure: Certainties) -> PickedScore | None:
+    """What the best score is worth after it was picked; None where no candidate has predictions."""
+    if not sure.by_trial:
+        return None
+    best = next(row for row in rows if row.trial in sure.by_trial)
+    return PickedScore(
+        trial=best.trial,
+        compared=len(sure.by_trial),
+        resamples=sure.resamples,
+        score=best.score,
+        expected_score=sure.expected_score,
+    )
+
+
+def _cheapest(rows: Sequence[LeaderboardRow]) -> Mapping[Cost, int]:
+    """By each cost the cheapest trial of those tied with the best, of equals the better one."""
+    tied = [row for row in rows if row.tied_with_best]
+    known = {cost: [row for row in tied if not math.isnan(_cost(row, cost))] for cost in COSTS}
+    return {
+        cost: min(rows_, key=lambda row: _cost(row, cost)).trial
+        for cost, rows_ in known.items()
+        if rows_
+    }
+
+
+def _cost(row: LeaderboardRow, cost: Cost) -> float:
+    """A cost in its own unit; NaN where it was not recorded."""
+    value = float(getattr(row, cost))
+    return math.nan if value <= 0 else value

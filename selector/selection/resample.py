@@ -9,35 +9,40 @@ import numpy.typing as npt
 
 from selector import metrics
 from selector.records import Floats, Ints
+from selector.selection import resampled
 
 Array = npt.NDArray[np.float64]
-Weights = npt.NDArray[np.float32]
+Weights = npt.NDArray[np.uint8]
 
-RESAMPLES = 1000
-# Metrics of probabilities are computed anew on every resample, which costs about a millisecond.
-SLOW_RESAMPLES = 200
+RESAMPLES = 2000
+# The area under a curve needs every class's order of all samples: a hundred times the work.
+SLOW_RESAMPLES = 500
+_AT_ONCE = 256  # resamples; more of them would not fit into a core's own cache
+_LARGEST = 1 << 30  # bytes of all resamples
 
 
 def draw(labels: Ints, resamples: int, *, seed: int | Sequence[int]) -> Weights:
-    """How often each sample occurs in each resample, (resamples, n).
+    """How often each sample occurs in each resample, (n, resamples).
 
     Samples are drawn with replacement within their class, so that every resample has the class
     counts of the data. All candidates are scored on the same resamples, which makes their
     differences paired.
     """
     generator = np.random.default_rng(seed)
-    weights = np.zeros((resamples, len(labels)), dtype=np.float32)
+    weights = np.zeros((len(labels), resamples), dtype=np.uint8)
     for class_index in np.unique(labels):
         members = np.flatnonzero(labels == class_index)
-        even = np.full(len(members), 1 / len(members))
-        weights[:, members] = generator.multinomial(len(members), even, size=resamples)
+        drawn = generator.integers(0, len(members), (len(members), resamples))
+        cells = (drawn * resamples + np.arange(resamples)).ravel()
+        counts = np.bincount(cells, minlength=len(members) * resamples)
+        weights[members] = counts.reshape(len(members), resamples)
     return weights
 
 
-def resample_count(metric: str) -> int:
-    """How many resamples a report affords for `metric`."""
-    cheap = metrics.is_count_based(metric) or metric == "log_loss"
-    return RESAMPLES if cheap else SLOW_RESAMPLES
+def resample_count(metric: str, samples: int) -> int:
+    """How many resamples of so many samples a report affords for `metric`."""
+    wanted = SLOW_RESAMPLES if metric == "auroc" else RESAMPLES
+    return max(SLOW_RESAMPLES, min(wanted, _LARGEST // max(1, samples)))
 
 
 def scores(
@@ -50,15 +55,14 @@ def scores(
 ) -> Array:
     """The metric on each resample, (resamples,).
 
-    `labels` is (n,), `log_probabilities` (n, classes), `weights` (resamples, n) as from `draw`.
+    `labels` is (n,), `log_probabilities` (n, classes), `weights` (n, resamples) as from `draw`.
     """
-    if metrics.is_count_based(metric):
-        counts = _confusions(labels, log_probabilities, weights)
-        return metrics.from_confusion(metric, counts, positive=positive)
-    if metric == "log_loss":
-        losses = -log_probabilities[np.arange(len(labels)), labels].astype(np.float64)
-        return np.asarray(weights.astype(np.float64) @ losses / len(labels))
-    return _one_by_one(metric, labels, log_probabilities, weights)
+    prepared = resampled.prepare(metric, labels, log_probabilities, positive=positive)
+    parts = (
+        prepared(weights[:, start : start + _AT_ONCE])
+        for start in range(0, weights.shape[1], _AT_ONCE)
+    )
+    return np.concatenate(list(parts))
 
 
 def scores_in_doubt(
@@ -66,6 +70,7 @@ def scores_in_doubt(
     labels: Ints,
     log_probabilities: Floats,
     *,
+    resamples: int,
     seed: int | Sequence[int],
     positive: int | None = None,
 ) -> Array:
@@ -83,7 +88,7 @@ def scores_in_doubt(
     observed = metrics.compute(metric, labels, log_probabilities, positive=positive)
     against = positive if metrics.needs_positive(metric) else None
     more_labels, more_log_p = max(_one_more(labels, log_probabilities, against), key=change)
-    weights = draw(more_labels, resample_count(metric), seed=seed)
+    weights = draw(more_labels, resamples, seed=seed)
     return scores(metric, more_labels, more_log_p, weights=weights, positive=positive)
 
 
@@ -102,27 +107,3 @@ def _one_more(
         changed = row.copy()
         changed[[label, other]] = row[[other, label]]
         yield np.append(labels, label), np.vstack([log_probabilities, changed])
-
-
-def _confusions(labels: Ints, log_probabilities: Floats, weights: Weights) -> Weights:
-    """The confusion matrix of each resample, (resamples, classes, classes).
-
-    A row of the matrix needs only the samples of its class, so the whole costs no more than
-    resamples x n x classes. Counts stay exact in float32 up to 16 million samples.
-    """
-    n_classes = log_probabilities.shape[1]
-    predicted = np.eye(n_classes, dtype=np.float32)[metrics.predicted_classes(log_probabilities)]
-    counts = np.zeros((len(weights), n_classes, n_classes), dtype=np.float32)
-    for class_index in np.unique(labels):
-        members = labels == class_index
-        counts[:, class_index] = weights[:, members] @ predicted[members]
-    return counts
-
-
-def _one_by_one(metric: str, labels: Ints, log_probabilities: Floats, weights: Weights) -> Array:
-    """The plain way: build each resample and compute the metric on it."""
-    samples = np.arange(len(labels))
-    drawn = (np.repeat(samples, row.astype(np.int64)) for row in weights)
-    return np.array(
-        [metrics.compute(metric, labels[rows], log_probabilities[rows]) for rows in drawn]
-    )

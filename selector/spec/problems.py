@@ -25,6 +25,7 @@ _KINDS = {
 }
 _PATTERNS: dict[Keys, str] = {
     ("name",): "lower-case letters, digits, '.', '_' and '-', a letter or digit first, at most 193",
+    ("limits", "device"): "auto, cpu, cuda or cuda:0",
     ("device",): "auto, cpu, cuda or cuda:0",
 }
 _REQUIRED: dict[Keys, str] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -32,6 +32,8 @@ from selector.spec.space import Domain, Space
 Text = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
+Amount = Annotated[float, Field(gt=0)]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 FINALS = ".finals"  # ends the name of the study in which a study's finals run
 StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,192}$")]
@@ -39,7 +41,7 @@ StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,192}$")]
 MOST_WORKERS = 256  # on one machine
 
 # With every line below it commented out, such a key has no value and means its defaults.
-MAY_BE_EMPTY = ("backbones", "training", "budget", "start_from", "finals")
+MAY_BE_EMPTY = ("backbones", "training", "budget", "start_from", "finals", "limits", "keep")
 
 
 class Section(BaseModel):
@@ -203,6 +205,29 @@ def _write_finals(finals: FinalsSpec | None) -> Any:
     return "off" if finals is None else finals.model_dump(mode="json")
 
 
+class LimitsSpec(Section):
+    """What a network may cost, or it is never trained. A limit that is left out is none."""
+
+    NAMES: ClassVar = ("latency_ms", "parameters", "size_mb")
+
+    latency_ms: Amount | None = None  # one image, median
+    parameters: Amount | None = None
+    size_mb: Amount | None = None  # weights and buffers, in millions of bytes
+    device: Device = "cpu"  # that `latency_ms` is measured on
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1  # likewise
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any limit."""
+        return any(getattr(self, name) is not None for name in self.NAMES)
+
+
+class KeepSpec(Section):
+    """What stays on disk: the checkpoints of the `best` so many candidates, by default of all."""
+
+    best: Count | None = None
+
+
 def _read_member(raw: object) -> object:
     """`name` or `{name: ..., option: ...}` as a member with its options."""
     if isinstance(raw, str):
@@ -266,7 +291,9 @@ class StudySpec(Section):
     funnel: Literal["auto", "off"] = "auto"
     threshold: Decision = 0.5  # of two classes, for export
     finals: Finals = FinalsSpec()  # None, written `off`: there are none
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
+    limits: LimitsSpec = LimitsSpec()
+    keep: KeepSpec = KeepSpec()
+    device: Device = "auto"
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1
     seed: Seed = 0

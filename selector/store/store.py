@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
 
@@ -14,12 +14,14 @@ from selector.records import (
     EpochRecord,
     FinalRun,
     Floats,
+    NetworkCost,
     OpenedScore,
     Opening,
     OpeningStart,
     RunRow,
     RunStart,
     RunStatus,
+    StoredCheckpoint,
     StoredFinals,
     StudyRow,
     StudySummary,
@@ -29,7 +31,7 @@ from selector.records import (
     TrialRow,
     TrialStart,
 )
-from selector.store import finals, openings, proxies, results, studies, trials
+from selector.store import artifacts, costs, finals, openings, proxies, results, studies, trials
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
 from selector.store.migrate import migrate
 
@@ -166,6 +168,16 @@ class Store:
         with self._transaction(self.engine) as connection:
             return openings.list_openings(connection, study)
 
+    def record_costs(self, study: str, rows: Sequence[NetworkCost]) -> None:
+        """Record what the networks of a study cost; what was recorded first stays."""
+        with self._transaction(self._writing) as connection:
+            costs.record_costs(connection, study, rows)
+
+    def costs(self, study: str) -> tuple[NetworkCost, ...]:
+        """What the networks of a study cost; empty where nothing was measured."""
+        with self._transaction(self.engine) as connection:
+            return costs.list_costs(connection, study)
+
     # --- runs -----------------------------------------------------------------------------------
 
     def begin_run(self, start: RunStart) -> int:
@@ -235,6 +247,23 @@ class Store:
         with self._transaction(self.engine) as connection:
             numbers = results.predicted_trials(connection, study)
         return _Predictions(self, study, numbers=numbers)
+
+    # --- files ----------------------------------------------------------------------------------
+
+    def checkpoints(self, study: str) -> tuple[StoredCheckpoint, ...]:
+        """The checkpoints of a study by trial number."""
+        with self._transaction(self.engine) as connection:
+            return artifacts.list_checkpoints(connection, study)
+
+    def files(self) -> frozenset[str]:
+        """Every file that any trial of the store refers to, below the artifacts folder."""
+        with self._transaction(self.engine) as connection:
+            return artifacts.list_files(connection)
+
+    def forget_checkpoints(self, study: str, trials: Collection[int]) -> None:
+        """Take the checkpoints of some trials off the record; files are not touched."""
+        with self._transaction(self._writing) as connection:
+            artifacts.forget_checkpoints(connection, study, trials)
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:

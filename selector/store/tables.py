@@ -126,6 +126,23 @@ class ProxyTable(Table):
     seconds: Mapped[float]
 
 
+class CostTable(Table):
+    """What one backbone of a study costs at one image size, measured before the first trial."""
+
+    __tablename__ = "selector_costs"
+
+    study_id: Mapped[int] = mapped_column(
+        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
+    )
+    backbone: Mapped[str] = mapped_column(primary_key=True)
+    image_size: Mapped[int] = mapped_column(primary_key=True)
+    parameters: Mapped[int] = mapped_column(BigInteger)
+    size_mb: Mapped[float]
+    latency_ms: Mapped[float | None]
+    device: Mapped[str]
+    threads: Mapped[int]
+
+
 class TrialTable(Table):
     """One trial, under the number that Optuna gave it."""
 

@@ -4,6 +4,7 @@ from selector.training.checkpoints import (
     LoadedCheckpoint,
     SavedCheckpoint,
     load_checkpoint,
+    load_metadata,
     save_checkpoint,
 )
 from selector.training.cost import latency_ms, measure_step
@@ -19,6 +20,7 @@ __all__ = [
     "SavedCheckpoint",
     "latency_ms",
     "load_checkpoint",
+    "load_metadata",
     "measure_step",
     "out_of_memory_fails_the_trial",
     "predict_log_probabilities",

@@ -87,6 +87,21 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> LoadedCheckpoin
     return LoadedCheckpoint(tensors, _metadata(content))
 
 
+def load_metadata(path: Path) -> dict[str, str]:
+    """The text stored with a checkpoint, without its tensors.
+
+    Raises UnavailableError for a file that is missing or no checkpoint.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            # What is no length must not ask for more memory than the file has bytes.
+            length = min(_header_length(start), path.stat().st_size)
+            return _metadata(start + file.read(length))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UnavailableError(f"'{path}' cannot be read as a checkpoint: {error}.") from error
+
+
 def _metadata(content: bytes) -> dict[str, str]:
     """The text of a safetensors file: an 8-byte length, then a JSON header that carries it."""
     return dict(_header(content).get("__metadata__", {}))

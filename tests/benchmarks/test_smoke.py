@@ -19,6 +19,7 @@ BENCHMARKS = {
     "study": [*TOY, "--images", "64", "--epochs", "1", "--trials", "6", "--bound", "1"],
     "probes": [*TOY, "--images", "64", "--epochs", "1", "--trials", "2"],
     "workers": [*TOY[:-1], "1", "--images", "64", "--epochs", "1", "--trials", "3"],
+    "ranking": ["--candidates", "5", "--examples", "200", "--classes", "4", "--resamples", "10"],
     "cached": [*TOY, "--images", "40", "--epochs", "1", "--trials", "6"],
     "device": [
         *["--device", "cpu", "--rows", "input", "tuned", "concurrent", "--repeats", "2"],

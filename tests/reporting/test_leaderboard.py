@@ -16,7 +16,15 @@ from selector.store import Store
 
 def test_the_json_is_the_one_that_other_programs_rely_on(board: Leaderboard) -> None:
     document = json.loads(reporting.render(board, "json"))
-    assert list(document) == ["study", "metric", "data", "candidates", "trials"]
+    assert list(document) == [
+        "study",
+        "metric",
+        "data",
+        "candidates",
+        "trials",
+        "pick",
+        "cheapest",
+    ]
     assert document["metric"] == {"name": "f1_macro", "goal": "maximize"}
     assert document["data"]["counts"] == {"train": 200, "validation": 60, "test": 50}
     assert document["trials"] == {"complete": 3, "pruned": 1, "failed": 1, "running": 1}
@@ -36,7 +44,16 @@ def test_the_json_is_the_one_that_other_programs_rely_on(board: Leaderboard) -> 
         "parameters",
         "latency_ms",
         "metrics",
+        "tie_group",
+        "probability_best",
+        "behind",
+        "behind_low",
+        "behind_high",
+        "checkpoint",
+        "pareto",
     ]
+    assert list(document["pick"]) == ["trial", "compared", "resamples", "score", "expected_score"]
+    assert document["cheapest"] == {"latency_ms": 1, "parameters": 1, "seconds": 1}
     assert first["params"] == {"lr": 0.002, "freeze_depth": 2}
     assert first["score"] == first["metrics"]["f1_macro"]
 

@@ -28,7 +28,8 @@ search:
 
 def begin_next(store: Store, spec: StudySpec) -> int:
     with study_lock(store, spec.name):
-        return versions.begin_next(store, store.require_study(spec.name), spec)
+        stored = store.require_study(spec.name)
+        return versions.begin_next(store, stored, before=from_plain(stored.spec), after=spec)
 
 
 def load(store: Store, spec: StudySpec, version: int) -> optuna.Study:

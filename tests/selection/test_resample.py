@@ -16,14 +16,14 @@ LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 2], dtype=np.int64)
 
 def test_every_resample_keeps_the_class_counts() -> None:
     weights = resample.draw(LABELS, 50, seed=3)
-    assert weights.shape == (50, 10)
+    assert weights.shape == (10, 50)
     for class_index, count in enumerate(np.bincount(LABELS)):
-        assert (weights[:, class_index == LABELS].sum(axis=1) == count).all()
+        assert (weights[class_index == LABELS].sum(axis=0) == count).all()
 
 
 def test_resamples_differ_and_are_reproducible() -> None:
     weights = resample.draw(LABELS, 50, seed=3)
-    assert len(np.unique(weights, axis=0)) > 10
+    assert len(np.unique(weights, axis=1).T) > 10
     np.testing.assert_array_equal(weights, resample.draw(LABELS, 50, seed=3))
     assert (weights != resample.draw(LABELS, 50, seed=4)).any()
 
@@ -37,7 +37,7 @@ def test_the_fast_way_gives_what_scoring_each_resample_gives(
     weights = resample.draw(labels, 20, seed=0)
     plain = [
         metrics.compute(metric, labels[rows], log_p[rows])
-        for rows in (np.repeat(np.arange(40), w.astype(int)) for w in weights)
+        for rows in (np.repeat(np.arange(40), w.astype(int)) for w in weights.T)
     ]
     fast = resample.scores(metric, labels, log_p, weights=weights)
     np.testing.assert_allclose(fast, plain, rtol=1e-6)
@@ -48,7 +48,7 @@ def test_a_resample_of_the_data_itself_has_the_score_of_the_data(
 ) -> None:
     study = made_up([0.7])
     labels, log_p = study.study.data.validation_labels, study.predictions[0]
-    once = np.ones((1, len(labels)), dtype=np.float32)
+    once = np.ones((len(labels), 1), dtype=np.uint8)
     for metric in ("f1_macro", "log_loss", "auroc"):
         score = resample.scores(metric, labels, log_p, weights=once)
         assert score[0] == pytest.approx(metrics.compute(metric, labels, log_p))

@@ -66,14 +66,14 @@ def make_room(home: Path, needed: int, *, unwritten: int, quota_bytes: int, evic
     time are thrown out, as many as it takes, and none if that would not be enough.
     """
     folder = home.parent
-    used = sum(_size(each) for each in _folders(folder) if each != home)
+    used = sum(size_of(each) for each in _folders(folder) if each != home)
     free = shutil.disk_usage(folder).free - SPARE_BYTES
     missing = max(used + needed - quota_bytes, unwritten - free)
     leaving = []
-    for entry in sorted(_entries(folder), key=_used_at) if evict else ():
+    for entry in sorted(entries_of(folder), key=_used_at) if evict else ():
         if missing <= 0:
             break
-        missing -= _size(entry)
+        missing -= size_of(entry)
         leaving.append(entry)
     if missing > 0:
         return False
@@ -101,7 +101,8 @@ def _folders(folder: Path) -> Iterator[Path]:
     return (path for path in folder.iterdir() if path.is_dir() and path.name != LOCKS)
 
 
-def _entries(folder: Path) -> Iterator[Path]:
+def entries_of(folder: Path) -> Iterator[Path]:
+    """The folders of complete entries."""
     return (path for path in _folders(folder) if not path.name.startswith("."))
 
 
@@ -112,7 +113,8 @@ def _used_at(entry: Path) -> float:
         return 0.0
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
+    """The bytes of all files in a folder."""
     total = 0
     for root, _, names in os.walk(folder):
         for name in names:
