@@ -16,6 +16,14 @@ BENCHMARKS = {
     "overhead": ["--stored", "0", "12", "--trials", "2", "--databases", "sqlite"],
     "study": [*TOY, "--images", "64", "--epochs", "1", "--trials", "6", "--bound", "1"],
     "probes": [*TOY, "--images", "64", "--epochs", "1", "--trials", "2"],
+    "pruning": [
+        *("--backbones", "toy:cnn", "--digits-size", "16", "--limit", "80", "--bound", "1"),
+        *("--pool", "4", "--trials", "3", "--epochs", "3", "--seeds", "2"),
+    ],
+    "quality": [
+        *("--backbones", "toy:cnn", "--size", "16", "--images", "64"),
+        *("--trials", "2", "--epochs", "2", "--seeds", "1"),
+    ],
     "cached": [*TOY, "--images", "40", "--epochs", "1", "--trials", "6"],
 }
 

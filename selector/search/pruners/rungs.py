@@ -1,68 +1,62 @@
-"""Successive halving over rungs of epochs, each trial against all that were there before it."""
+"""Rungs: the epochs at which a trial has to be among the better part of all trials so far."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 
 from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+# Under another schedule an early score means something else: a cosine gains most at its end.
+_ALIKE = "schedule"
+
 
 class RungPruner(BasePruner):
-    """Stops a trial that is not among the better part of all trials that reached its rung.
+    """Stops a trial that is not among the best of all trials when it reaches a rung.
 
-    Asynchronous successive halving in its stopping form (Li et al. 2020, section 3.3 of the
-    follow-up in Syne Tune: Salinas et al. 2022), with three changes for few and noisy trials.
-    What is compared is the best score so far, which one unlucky epoch does not lower. At least
-    `least` trials pass each rung, so that the first ones, which have nobody to be compared with,
-    go on. And no rung lies in the last epochs, where stopping saves next to nothing.
+    `rungs` maps an epoch (from 1) to n: one in n of all trials so far passes, and always the best
+    one. Asynchronous successive halving in its stopping form (Li et al. 2020), changed for few and
+    noisy trials: trials that were stopped earlier count too, as worse ones, so that the places of a
+    rung do not grow with the number of mediocre trials which came first. And what is compared is
+    the best score so far, which one unlucky epoch does not lower.
 
-    It reads the reported scores and keeps nothing of its own: workers need not agree on anything,
-    and a study that was interrupted continues as it would have gone on.
+    It reads the reported scores and keeps nothing of its own: workers have nothing to agree on,
+    and a study that was interrupted goes on as if it had not been.
     """
 
-    def __init__(
-        self, *, epochs: int, reduction_factor: int, least: int = 2, alike: str | None = None
-    ) -> None:
-        self.rungs = rungs(epochs, reduction_factor=reduction_factor)
-        self._reduction_factor = reduction_factor
-        self._least = least
-        self._alike = alike
+    def __init__(self, rungs: Mapping[int, int]) -> None:
+        self.rungs = dict(rungs)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial ends at the rung that it has just reached; False between rungs."""
         step = trial.last_step
         if step is None or step + 1 not in self.rungs:
             return False
+        # Steps count from 0.
+        others = [t for t in study.get_trials(deepcopy=False) if _competes(t, trial)]
+        started = 1 + sum(_reached(other, min(self.rungs) - 1) for other in others)
+        places = max(1, started // self.rungs[step + 1])
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
-        reached = [
-            _best(other, step, sign=sign)
-            for other in study.get_trials(deepcopy=False)
-            if other.number != trial.number and self._competes(other, trial, step)
-        ]
         own = _best(trial, step, sign=sign)
-        places = max(self._least, math.ceil((len(reached) + 1) / self._reduction_factor))
-        return sum(score > own for score in reached) >= places
-
-    def _competes(self, other: FrozenTrial, trial: FrozenTrial, step: int) -> bool:
-        if other.state == TrialState.FAIL or (other.last_step or 0) < step:
-            return False
-        alike = self._alike
-        return alike is None or other.params.get(alike) == trial.params.get(alike)
+        ahead = (_best(t, step, sign=sign) > own for t in others if _reached(t, step))
+        return sum(ahead) >= places
 
 
-def rungs(epochs: int, *, reduction_factor: int) -> tuple[int, ...]:
-    """The epochs after which trials are compared: 1 and its multiples by the factor.
+def _competes(other: FrozenTrial, trial: FrozenTrial) -> bool:
+    """Failed trials do not: what they had reached cannot be chosen."""
+    own = other.number == trial.number
+    return not own and other.state != TrialState.FAIL and _schedule(other) == _schedule(trial)
 
-    The last one leaves at least as many epochs as it took to get there times (factor - 1).
-    """
-    found = []
-    epoch = 1
-    while epoch * reduction_factor <= epochs:
-        found.append(epoch)
-        epoch *= reduction_factor
-    return tuple(found)
+
+def _schedule(trial: FrozenTrial) -> object:
+    """The trial's schedule where it is searched; its name may carry the backbone in front."""
+    found = (value for name, value in trial.params.items() if name.split(".")[-1] == _ALIKE)
+    return next(found, None)
+
+
+def _reached(trial: FrozenTrial, step: int) -> bool:
+    return trial.last_step is not None and trial.last_step >= step
 
 
 def _best(trial: FrozenTrial, step: int, *, sign: float) -> float:
