@@ -2,15 +2,16 @@
 
     python studies/fetch_emoji.py data/emoji
     python -m benchmarks.pruning --data data/emoji
+    python -m benchmarks.pruning --size 32            # the digits that come with scikit-learn
 
 First `selector run` trains a pool of random trials to the end and keeps their learning curves.
 A trial's curve does not depend on the pruner, so pruners are then replayed on these curves, with
 Optuna's own objects: for every seed a random list out of the pool, once for each rule. Besides no
 pruning, the rule to beat trains all trials for one epoch and finishes the best k of them (Egele et
 al. 2023), with k = 3 and with the k that costs as many epochs as the default pruner took.
+The trials of a list come in random order, without the recipes that a study begins with.
 Targets: 3 times fewer epochs with the best F1 within half a point, and F1 not below that rule.
-The last line is the ratio of the data set with the lowest one. `--curves` keeps the curves in a
-folder, and reads those that are there instead of training again.
+`--curves` keeps the curves in a file, and reads them instead of training where it is there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import json
 import random
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,15 @@ def main() -> None:
     options = _options()
     prepare_process(options.threads)
     print(arms.machine())
-    found = []
-    for name, source in _sources(options).items():
-        study = _study(name, source, options)
-        found.append(_compare(name, _curves(name, study, options), study, options))
-    if not all(same for _, same in found):
+    study = _study(options)
+    ratio, same = _compare(_curves(study, options), study, options)
+    if not same:
         raise SystemExit("Pruning costs more F1 than the bound, so its epochs do not compare.")
-    print(f"ratio: {min(ratio for ratio, _ in found):.2f}")
+    print(f"ratio: {ratio:.2f}")
 
 
 def _compare(
-    name: str, curves: Sequence[Curve], study: dict[str, Any], options: argparse.Namespace
+    curves: Sequence[Curve], study: dict[str, Any], options: argparse.Namespace
 ) -> tuple[float, bool]:
     """Epochs without / with the default pruner, and whether the best F1 stays within the bound."""
     auto = parse_study(json.dumps({**study, "pruner": "auto"}))
@@ -69,13 +68,13 @@ def _compare(
             "one epoch, same cost": one_epoch(drawn, k=k_for(pruned[0], drawn)),
         }.items():
             rows.setdefault(rule, []).append(ended)
-    _print(name, rows, len(curves))
+    _print(study["name"], rows, len(curves))
     gap = _mean_f1(rows["no pruning"]) - _mean_f1(rows["auto"])
     behind = _mean_f1(rows["one epoch, same cost"]) - _mean_f1(rows["auto"])
     same = gap <= options.bound
-    print(f"{name}: mean of the best F1 lost by pruning: {gap:+.4f}")
-    print(f"{name}: best F1 the same within {options.bound:g}: {'yes' if same else 'NO'}")
-    print(f"{name}: not worse than one epoch at the same cost: {'yes' if behind <= 0 else 'NO'}")
+    print(f"mean of the best F1 lost by pruning: {gap:+.4f}")
+    print(f"best F1 the same within {options.bound:g}: {'yes' if same else 'NO'}")
+    print(f"not worse than one epoch at the same cost: {'yes' if behind <= 0 else 'NO'}")
     return _epochs(rows["no pruning"]) / _epochs(rows["auto"]), same
 
 
@@ -124,29 +123,25 @@ def k_for(epochs: int, curves: Sequence[Curve]) -> int:
 # --- curves -------------------------------------------------------------------------------------
 
 
-def _curves(name: str, study: dict[str, Any], options: argparse.Namespace) -> Sequence[Curve]:
+def _curves(study: dict[str, Any], options: argparse.Namespace) -> Sequence[Curve]:
     """The curves of the pool, read where they are kept or trained now."""
-    if options.curves is None:
+    kept = None if options.curves is None else Path(options.curves)
+    if kept is None or not kept.exists():
         with tempfile.TemporaryDirectory() as folder:
-            return _recorded(study, Path(folder), print_trial=_print_trial)
-    kept = Path(options.curves) / f"{name}.json"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            curves = _recorded(study, Path(folder), print_trial=_print_trial)
-        kept.write_text(json.dumps({"study": study, "curves": curves}))
+            curves = _recorded(study, Path(folder))
+        if kept is not None:
+            kept.write_text(json.dumps({"study": study, "curves": curves}))
+        return curves
     stored = json.loads(kept.read_text())
     if stored["study"] != study:
         raise SystemExit(f"{kept} holds the curves of other settings. Remove it to train anew.")
-    print(f"{name}: curves of {kept}")
+    print(f"curves of {kept}")
     curves = stored["curves"]
     assert isinstance(curves, list)
     return curves
 
 
-def _recorded(
-    study: dict[str, Any], home: Path, *, print_trial: Callable[[TrialStarted, Curve], None]
-) -> Sequence[Curve]:
+def _recorded(study: dict[str, Any], home: Path) -> list[list[float]]:
     """The curves of a study that `selector run` trains now; files go below `home`."""
     started: list[TrialStarted] = []
     curves: list[list[float]] = []
@@ -158,22 +153,24 @@ def _recorded(
         elif isinstance(event, EpochEnded):
             curves[-1].append(event.score)
             if event.epoch == event.epochs:
-                print_trial(started[-1], curves[-1])
+                _print_trial(started[-1], curves[-1])
 
     run_study(study, home=home, observe=note)
     length = study["budget"]["epochs"]
     return [curve for curve in curves if len(curve) == length]
 
 
-def _study(name: str, source: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+def _study(options: argparse.Namespace) -> dict[str, Any]:
     """The pool: random trials of the default search space, none of them stopped."""
+    digits = options.data is None
+    source = {"source": "builtin:digits"} if digits else {"path": str(Path(options.data).resolve())}
     return {
-        "name": f"pool-{name}",
+        "name": "pool-digits" if digits else "pool-pictures",
         "data": {**source, "limit": options.limit, "split": {"validation": 0.4, "test": 0.1}},
         "metric": {"name": "f1_macro", "goal": "maximize"},
         "search": {
             "backbone": options.backbones,
-            "image_size": options.size if "path" in source else options.digits_size,
+            "image_size": options.size,
         },
         "sampler": "random",
         "pruner": "none",
@@ -182,13 +179,6 @@ def _study(name: str, source: dict[str, Any], options: argparse.Namespace) -> di
         "device": "cpu",
         "seed": options.seed,
     }
-
-
-def _sources(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {"digits": {"source": "builtin:digits"}}
-    if options.data is None:
-        return found
-    return {"pictures": {"path": str(Path(options.data).resolve())}, **found}
 
 
 # --- printing -----------------------------------------------------------------------------------
@@ -228,16 +218,15 @@ def _mean_f1(rows: Sequence[Ended]) -> float:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", help="an ImageFolder tree of pictures, besides the digits")
-    parser.add_argument("--curves", help="a folder that keeps the learning curves")
+    parser.add_argument("--data", help="an ImageFolder tree of pictures; default: digits")
+    parser.add_argument("--curves", help="a file that keeps the learning curves")
     parser.add_argument("--pool", type=int, default=40, help="trials that are trained to the end")
     parser.add_argument("--trials", type=int, default=24, help="trials of one replayed study")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=5, help="replayed studies a data set")
     parser.add_argument("--seed", type=int, default=1, help="of the pool")
-    parser.add_argument("--limit", type=int, default=600, help="images of a data set")
-    parser.add_argument("--size", type=int, default=64, help="of the pictures")
-    parser.add_argument("--digits-size", type=int, default=32)
+    parser.add_argument("--limit", type=int, default=600, help="images of the data set")
+    parser.add_argument("--size", type=int, default=64, help="pixels of a side")
     parser.add_argument("--bound", type=float, default=0.005, help="on the F1 lost by pruning")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(

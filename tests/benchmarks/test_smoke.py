@@ -17,7 +17,7 @@ BENCHMARKS = {
     "study": [*TOY, "--images", "64", "--epochs", "1", "--trials", "6", "--bound", "1"],
     "probes": [*TOY, "--images", "64", "--epochs", "1", "--trials", "2"],
     "pruning": [
-        *("--backbones", "toy:cnn", "--digits-size", "16", "--limit", "80", "--bound", "1"),
+        *("--backbones", "toy:cnn", "--size", "16", "--limit", "80", "--bound", "1"),
         *("--pool", "4", "--trials", "3", "--epochs", "3", "--seeds", "2"),
     ],
     "quality": [
