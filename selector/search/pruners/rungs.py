@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
@@ -10,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 # Under another schedule an early score means something else: a cosine gains most at its end.
 _ALIKE = "schedule"
+LEARNT = 1 / 3
 
 
 class RungPruner(BasePruner):
@@ -17,9 +19,11 @@ class RungPruner(BasePruner):
 
     `rungs` maps an epoch (from 1) to n: one in n of all trials so far passes, and always the best
     one. Asynchronous successive halving in its stopping form (Li et al. 2020), changed for few and
-    noisy trials: trials that were stopped earlier count too, as worse ones, so that the places of a
-    rung do not grow with the number of mediocre trials which came first. And what is compared is
-    the best score so far, which one unlucky epoch does not lower.
+    noisy trials. Trials that were stopped earlier count too, as worse ones, so that the places of a
+    rung do not grow with the number of mediocre trials which came first. What is compared is the
+    best score so far, which one unlucky epoch does not lower. And where a score is maximised, no
+    trial is judged before the epoch in which the best finished one had a third of its own: earlier
+    scores are chance, as with few steps an epoch.
 
     It reads the reported scores and keeps nothing of its own: workers have nothing to agree on,
     and a study that was interrupted goes on as if it had not been.
@@ -31,16 +35,42 @@ class RungPruner(BasePruner):
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial ends at the rung that it has just reached; False between rungs."""
         step = trial.last_step
-        if step is None or step + 1 not in self.rungs:
-            return False
         # Steps count from 0.
-        others = [t for t in study.get_trials(deepcopy=False) if _competes(t, trial)]
-        started = 1 + sum(_reached(other, min(self.rungs) - 1) for other in others)
-        places = max(1, started // self.rungs[step + 1])
+        if step is None or step + 1 > max(self.rungs):
+            return False
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
+        others = [t for t in study.get_trials(deepcopy=False) if _competes(t, trial)]
+        one_in = self._places(others, sign=sign).get(step + 1)
+        if one_in is None:
+            return False
+        started = 1 + sum(_reached(other, min(self.rungs) - 1) for other in others)
         own = _best(trial, step, sign=sign)
         ahead = (_best(t, step, sign=sign) > own for t in others if _reached(t, step))
-        return sum(ahead) >= places
+        return sum(ahead) >= max(1, started // one_in)
+
+    def _places(self, others: Sequence[FrozenTrial], *, sign: float) -> Mapping[int, int]:
+        """The rungs as they lie now: those before the earliest telling epoch are moved to it.
+
+        Two that meet are one, with the fewer places.
+        """
+        telling = _telling_epoch(others) if sign > 0 else 1
+        places: dict[int, int] = {}
+        for epoch, one_in in sorted(self.rungs.items()):
+            at = max(epoch, telling)
+            places[at] = max(one_in, places.get(at, 1))
+        return places
+
+
+def _telling_epoch(others: Sequence[FrozenTrial]) -> int:
+    """The first epoch in which the best finished trial had a third of its best score."""
+    finished = [t for t in others if t.state == TrialState.COMPLETE and t.intermediate_values]
+    if not finished:
+        return 1
+    leader = max(finished, key=lambda t: max(t.intermediate_values.values()))
+    best = max(leader.intermediate_values.values())
+    # A score that is not positive, as MCC may be, has no third to reach.
+    wanted = LEARNT * best if best > 0 else -math.inf
+    return 1 + min(step for step, score in leader.intermediate_values.items() if score >= wanted)
 
 
 def _competes(other: FrozenTrial, trial: FrozenTrial) -> bool:

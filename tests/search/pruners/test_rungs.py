@@ -121,6 +121,23 @@ def test_only_trials_with_the_same_schedule_are_compared() -> None:
     assert run(study, flat(0.5), schedule="constant") == 1
 
 
+def test_nobody_is_judged_while_scores_are_still_chance() -> None:
+    study = new_study({1: 4, 4: 4})
+    run(study, [0.1, 0.2, 0.6, 0.8, 0.9, 0.9])
+    # The best one had a third of its score in its third epoch; the first rung lies there now.
+    assert run(study, [0.05, 0.1, 0.7, 0.8, 0.9, 0.9]) == EPOCHS
+    assert run(study, [0.9, 0.1, 0.1, 0.1, 0.1, 0.1]) == EPOCHS
+    study = new_study({1: 4, 4: 4})
+    run(study, [0.1, 0.2, 0.6, 0.8, 0.9, 0.9])
+    assert run(study, [0.05, 0.1, 0.5, 0.8, 0.9, 0.9]) == 3
+
+
+def test_scores_below_zero_are_judged_at_the_first_rung() -> None:
+    study = new_study({1: 4})
+    run(study, flat(-0.1))
+    assert run(study, flat(-0.2)) == 1
+
+
 def test_a_study_that_was_interrupted_judges_as_if_it_had_not_been(tmp_path: Path) -> None:
     scores = [0.5, 0.4, 0.7, 0.6, 0.65]
     whole = new_study({1: 4, 3: 8})
