@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,4 +29,6 @@ class Auto:
         read_options("pruner", "auto", Options, options)
         epochs = spec.budget.epochs
         first = max(1, round(epochs / 10))
-        return RungPruner({first: FIRST_ONE_IN, max(first + 1, epochs // 2): HALFWAY_ONE_IN})
+        return RungPruner(
+            {first: FIRST_ONE_IN, max(first + 1, math.ceil(epochs / 2)): HALFWAY_ONE_IN}
+        )

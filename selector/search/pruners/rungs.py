@@ -17,13 +17,13 @@ LEARNT = 1 / 3
 class RungPruner(BasePruner):
     """Stops a trial that is not among the best of all trials when it reaches a rung.
 
-    `rungs` maps an epoch (from 1) to n: one in n of all trials so far passes, and always the best
-    one. Asynchronous successive halving in its stopping form (Li et al. 2020), changed for few and
-    noisy trials. Trials that were stopped earlier count too, as worse ones, so that the places of a
-    rung do not grow with the number of mediocre trials which came first. What is compared is the
-    best score so far, which one unlucky epoch does not lower. And where a score is maximised, no
-    trial is judged before the epoch in which the best finished one had a third of its own: earlier
-    scores are chance, as with few steps an epoch.
+    `rungs` maps an epoch (from 1) to n: one in n of all trials so far passes, rounded to the
+    nearest, and always the best one. Asynchronous successive halving in its stopping form (Li et
+    al. 2020), changed for few and noisy trials. Trials that were stopped earlier count too, as
+    worse ones, so that the places of a rung do not grow with the number of mediocre trials which
+    came first. What is compared is the best score so far, which one unlucky epoch does not lower.
+    And where a score is maximised, no trial is judged before the epoch in which the best finished
+    one had a third of its own: earlier scores are chance, as with few steps an epoch.
 
     It reads the reported scores and keeps nothing of its own: workers have nothing to agree on,
     and a study that was interrupted goes on as if it had not been.
@@ -46,7 +46,7 @@ class RungPruner(BasePruner):
         started = 1 + sum(_reached(other, min(self.rungs) - 1) for other in others)
         own = _best(trial, step, sign=sign)
         ahead = (_best(t, step, sign=sign) > own for t in others if _reached(t, step))
-        return sum(ahead) >= max(1, started // one_in)
+        return sum(ahead) >= max(1, (started + one_in // 2) // one_in)
 
     def _places(self, others: Sequence[FrozenTrial], *, sign: float) -> Mapping[int, int]:
         """The rungs as they lie now: those before the earliest telling epoch are moved to it.

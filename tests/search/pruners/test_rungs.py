@@ -68,11 +68,12 @@ def test_equal_trials_are_not_told_apart_by_their_order() -> None:
 
 def test_one_in_four_of_all_trials_passes() -> None:
     study = new_study({1: 4})
-    for score in (0.9, 0.8, 0.1, 0.1, 0.1, 0.1):
+    for score in (0.9, 0.1, 0.1, 0.1):
         run(study, flat(score))
-    # The seventh has one place, the eighth two.
+    # There is one place for the fifth, and from the sixth on there are two.
     assert run(study, flat(0.85)) == 1
     assert run(study, flat(0.86)) == EPOCHS
+    assert run(study, flat(0.85)) == 1
 
 
 def test_trials_stopped_at_an_earlier_rung_count_as_worse_ones() -> None:
@@ -154,7 +155,8 @@ def test_a_study_that_was_interrupted_judges_as_if_it_had_not_been(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("epochs", "rungs"), [(2, {1: 4, 2: 8}), (10, {1: 4, 5: 8}), (30, {3: 4, 15: 8})]
+    ("epochs", "rungs"),
+    [(2, {1: 4, 2: 8}), (5, {1: 4, 3: 8}), (10, {1: 4, 5: 8}), (30, {3: 4, 15: 8})],
 )
 def test_auto_looks_after_a_tenth_of_the_epochs_and_halfway(
     epochs: int, rungs: dict[int, int], study: ParseStudy
