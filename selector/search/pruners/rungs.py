@@ -39,13 +39,14 @@ class RungPruner(BasePruner):
         if step is None or step + 1 > max(self.rungs):
             return False
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
-        others = [t for t in study.get_trials(deepcopy=False) if _competes(t, trial)]
+        others = _rivals(study.get_trials(deepcopy=False), trial)
         one_in = self._places(others, sign=sign).get(step + 1)
         if one_in is None:
             return False
-        started = 1 + sum(_reached(other, min(self.rungs) - 1) for other in others)
+        # Every epoch is reported, so a trial that reached a step has a score there.
+        started = 1 + sum(min(self.rungs) - 1 in t.intermediate_values for t in others)
         own = _best(trial, step, sign=sign)
-        ahead = (_best(t, step, sign=sign) > own for t in others if _reached(t, step))
+        ahead = (_best(t, step, sign=sign) > own for t in others if step in t.intermediate_values)
         return sum(ahead) >= max(1, (started + one_in // 2) // one_in)
 
     def _places(self, others: Sequence[FrozenTrial], *, sign: float) -> Mapping[int, int]:
@@ -73,20 +74,17 @@ def _telling_epoch(others: Sequence[FrozenTrial]) -> int:
     return 1 + min(step for step, score in leader.intermediate_values.items() if score >= wanted)
 
 
-def _competes(other: FrozenTrial, trial: FrozenTrial) -> bool:
-    """Failed trials do not: what they had reached cannot be chosen."""
-    own = other.number == trial.number
-    return not own and other.state != TrialState.FAIL and _schedule(other) == _schedule(trial)
+def _rivals(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> list[FrozenTrial]:
+    """The trials that `trial` is compared with.
 
-
-def _schedule(trial: FrozenTrial) -> object:
-    """The trial's schedule where it is searched; its name may carry the backbone in front."""
-    found = (value for name, value in trial.params.items() if name.split(".")[-1] == _ALIKE)
-    return next(found, None)
-
-
-def _reached(trial: FrozenTrial, step: int) -> bool:
-    return trial.last_step is not None and trial.last_step >= step
+    Not failed ones: what they had reached cannot be chosen.
+    """
+    rivals = [t for t in trials if t.number != trial.number and t.state != TrialState.FAIL]
+    # Where one backbone has schedules of its own, the name carries the backbone in front.
+    name = next((name for name in trial.params if name.split(".")[-1] == _ALIKE), None)
+    if name is None:
+        return rivals
+    return [t for t in rivals if t.params.get(name) == trial.params[name]]
 
 
 def _best(trial: FrozenTrial, step: int, *, sign: float) -> float:
