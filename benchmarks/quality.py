@@ -85,6 +85,7 @@ def main() -> None:
     options = _options()
     prepare_process(options.threads)
     print(arms.machine())
+    seeds = range(options.seed, options.seed + options.seeds)
     medians = []
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for name, tree in _trees(Path(folder), options).items():
@@ -92,7 +93,7 @@ def main() -> None:
                 f"\n{name}: {options.trials} trials of {options.epochs} epochs, {counts_of(tree)} "
                 f"images at {options.size} px"
             )
-            outcomes = [_one_seed(tree, seed, options) for seed in range(options.seeds)]
+            outcomes = [_one_seed(tree, seed, options) for seed in seeds]
             medians.append(_conclude(name, outcomes))
     print(f"ratio: {min(medians):.2f}")
 
@@ -227,6 +228,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="pictures of that tree to use; default: all")
     parser.add_argument("--images", type=int, default=1000, help="generated JPEGs; 0: none")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0, help="the first of them")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument(
         "--own-trials", type=int, default=0, help="up to which selector goes on, not in the ratio"
