@@ -90,7 +90,7 @@ def _measure(
             totals[arm].add(wall + sum(outcome.wall), cpu + sum(outcome.cpu))
         same &= _same_scores(outcomes, bound=options.bound)
     arms.print_table(
-        f"\n{name}: {len(trials)} trials of {options.epochs} epochs, {_counts(tree)} images at "
+        f"\n{name}: {len(trials)} trials of {options.epochs} epochs, {counts_of(tree)} images at "
         f"{options.size} px, {options.repeats} times",
         totals,
     )
@@ -158,9 +158,12 @@ def _same_scores(outcomes: dict[str, Outcome], *, bound: float) -> bool:
 # --- data ---------------------------------------------------------------------------------------
 
 
-def split_tree(folder: Path, target: Path) -> Path:
-    """The pictures of an ImageFolder tree as train, validation and test trees, 3 : 1 : 1."""
-    spec = DataSpec(path=str(folder), split=SplitSpec(validation=0.2, test=0.2))
+def split_tree(folder: Path, target: Path, *, limit: int | None = None) -> Path:
+    """The pictures of an ImageFolder tree as train, validation and test trees, 3 : 1 : 1.
+
+    `limit` is the number of pictures, drawn alike from all classes; by default all of them.
+    """
+    spec = DataSpec(path=str(folder), limit=limit, split=SplitSpec(validation=0.2, test=0.2))
     dataset = data.inspect(spec, base=Path.cwd())
     for split in SPLITS:
         for index in indices(dataset.splits, split):
@@ -189,7 +192,8 @@ def generated_jpegs(target: Path, n: int) -> Path:
     return target
 
 
-def _counts(tree: Path) -> str:
+def counts_of(tree: Path) -> str:
+    """How many pictures train and validate, as text."""
     counts = [sum(1 for path in (tree / split).rglob("*.*")) for split in SPLITS[:2]]
     return f"{counts[0]} + {counts[1]}"
 

@@ -6,8 +6,10 @@ the result is the same as in `selector`: weights, head, order of the samples, le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 import torch
@@ -57,56 +59,121 @@ class Textbook:
         trial.suggest_categorical("backbone", names)
         trial.suggest_float("lr", 1e-5, 1e-1, log=True)
         trial.suggest_int("freeze_depth", 0, 5)
-        score = self._train(trial, recipe)
+        score, _ = train_trial(trial, recipe, self.folder, checkpoints=self.checkpoints)
         self.study.tell(trial, score)
         return score
 
-    def _train(self, trial: optuna.Trial, recipe: Recipe) -> float:
-        backbone = backbones.load(recipe.backbone, image_size=recipe.image_size, seed=recipe.seed)
-        train = ImageFolder(
-            self.folder / "train", _transform(backbone.preprocessing), loader=load_image
+
+@dataclass(frozen=True)
+class TextbookSpace:
+    """What a search chooses from, and what its trials share."""
+
+    backbones: Sequence[str]
+    image_size: int
+    epochs: int
+    seed: int
+
+
+class TextbookSearch:
+    """The search of textbooks: TPE and the median pruner as Optuna has them, in memory."""
+
+    def __init__(self, folder: Path, space: TextbookSpace, *, checkpoints: Path) -> None:
+        self.folder = folder
+        self.space = space
+        self.checkpoints = checkpoints
+        self.study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=space.seed),
+            pruner=optuna.pruners.MedianPruner(),
         )
-        validation = ImageFolder(
-            self.folder / "validation", _transform(backbone.preprocessing), loader=load_image
+
+    def run_trial(self, note: Callable[[float], None]) -> int:
+        """Train the next trial; its epochs. `note` is told the validation macro-F1 of each."""
+        trial, space = self.study.ask(), self.space
+        recipe = Recipe(
+            backbone=trial.suggest_categorical("backbone", space.backbones),
+            lr=trial.suggest_float("lr", 1e-5, 1e-2, log=True),
+            freeze_depth=trial.suggest_int("freeze_depth", 0, 5),
+            batch_size=trial.suggest_categorical("batch_size", [16, 32, 64]),
+            image_size=space.image_size,
+            epochs=space.epochs,
+            seed=space.seed,
         )
-        head = TASK.head(backbone.feature_dim, len(train.classes), seed=recipe.seed)
-        network = nn.Sequential(backbone, head)
-        frozen = backbone.stages[: recipe.freeze_depth]
-        frozen.requires_grad_(False)
-        weights = [p for p in network.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=recipe.weight_decay)
-        steps = len(training_batches(torch.arange(len(train)), recipe.batch_size))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: schedule_factor(
-                step,
-                recipe.epochs * steps,
-                warmup_steps=round(recipe.warmup_epochs * steps),
-                schedule=recipe.schedule,
-            ),
+        score, epochs = train_trial(
+            trial, recipe, self.folder, checkpoints=self.checkpoints, note=note
         )
-        torch.manual_seed(recipe.seed)
-        best = -1.0
-        for epoch in range(1, recipe.epochs + 1):
-            network.train()
-            frozen.eval()
-            order = epoch_order(len(train), seed=recipe.seed, epoch=epoch)
-            batches = [batch.tolist() for batch in training_batches(order, recipe.batch_size)]
-            for images, labels in DataLoader(train, batch_sampler=batches):
-                loss = F.cross_entropy(network(images), labels)
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(weights, recipe.clip_norm)
-                optimizer.step()
-                schedule.step()
-            score = _score(network, validation)
-            trial.report(score, epoch)
-            if score > best:
-                best = score
-                torch.save(network.state_dict(), self.checkpoints / f"{trial.number}.pt")
-            if trial.should_prune():
-                break
-        return best
+        if epochs < space.epochs:
+            self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self.study.tell(trial, score)
+        return epochs
+
+
+def train_trial(
+    trial: optuna.Trial,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    checkpoints: Path,
+    note: Callable[[float], None] | None = None,
+) -> tuple[float, int]:
+    """The best validation macro-F1 of a trial, and how many epochs it ran."""
+    backbone = backbones.load(recipe.backbone, image_size=recipe.image_size, seed=recipe.seed)
+    transform = _transform(backbone.preprocessing)
+    train = ImageFolder(folder / "train", transform, loader=load_image)
+    validation = ImageFolder(folder / "validation", transform, loader=load_image)
+    head = TASK.head(backbone.feature_dim, len(train.classes), seed=recipe.seed)
+    network = nn.Sequential(backbone, head)
+    frozen = backbone.stages[: recipe.freeze_depth]
+    frozen.requires_grad_(False)
+    weights = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    schedule = _schedule(optimizer, recipe, len(train))
+    torch.manual_seed(recipe.seed)
+    best = -1.0
+    for epoch in range(1, recipe.epochs + 1):
+        network.train()
+        frozen.eval()
+        for images, labels in _loader(train, recipe, epoch):
+            loss = F.cross_entropy(network(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(weights, recipe.clip_norm)
+            optimizer.step()
+            schedule.step()
+        score = _score(network, validation)
+        trial.report(score, epoch)
+        if note is not None:
+            note(score)
+        if score > best:
+            best = score
+            torch.save(network.state_dict(), checkpoints / f"{trial.number}.pt")
+        if trial.should_prune():
+            return best, epoch
+    return best, recipe.epochs
+
+
+def _loader(train: ImageFolder, recipe: Recipe, epoch: int) -> DataLoader[Any]:
+    """The training samples in the order in which `selector` sees them too."""
+    order = epoch_order(len(train), seed=recipe.seed, epoch=epoch)
+    batches = [batch.tolist() for batch in training_batches(order, recipe.batch_size)]
+    return DataLoader(train, batch_sampler=batches)
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, recipe: Recipe, n: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Warm-up and decay over the steps of all epochs on `n` samples."""
+    steps = len(training_batches(torch.arange(n), recipe.batch_size))
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: schedule_factor(
+            step,
+            recipe.epochs * steps,
+            warmup_steps=round(recipe.warmup_epochs * steps),
+            schedule=recipe.schedule,
+        ),
+    )
 
 
 def _score(network: nn.Module, validation: ImageFolder) -> float:

@@ -20,6 +20,10 @@ BENCHMARKS = {
     "probes": [*TOY, "--images", "64", "--epochs", "1", "--trials", "2"],
     "workers": [*TOY[:-1], "1", "--images", "64", "--epochs", "1", "--trials", "3"],
     "ranking": ["--candidates", "5", "--examples", "200", "--classes", "4", "--resamples", "10"],
+    "pruning": [
+        *("--backbones", "toy:cnn", "--size", "16", "--limit", "80", "--bound", "1"),
+        *("--pool", "4", "--trials", "3", "--epochs", "3", "--seeds", "2"),
+    ],
     "cached": [*TOY, "--images", "40", "--epochs", "1", "--trials", "6"],
     "device": [
         *["--device", "cpu", "--rows", "input", "tuned", "concurrent", "--repeats", "2"],
@@ -29,19 +33,36 @@ BENCHMARKS = {
 }
 
 
+# It measures when a score is reached, so it has no two scores to compare.
+QUALITY = ["--backbones", "toy:cnn", "--size", "16", "--images", "64", "--seeds", "1"]
+QUALITY += ["--trials", "2", "--own-trials", "3", "--epochs", "2"]
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_checks_its_scores_and_ends_with_its_ratio(name):
+    printed = run(name, BENCHMARKS[name])
+    assert re.search(r"same (bits|within [\d.]+|in both records): yes", printed)
+    assert re.fullmatch(r"ratio: \d+\.\d\d", printed.splitlines()[-1])
+
+
+def test_the_benchmark_of_quality_runs_both_searches_and_ends_with_its_ratio():
+    printed = run("quality", QUALITY)
+    assert re.search(r"textbook +2 trials +\d+ epochs, .*; reached 0\.\d{4} after", printed)
+    assert re.search(r"selector +\d trials +\d+ epochs, .*; (reached|NOT reached)", printed)
+    assert re.fullmatch(r"ratio: \d+\.\d\d", printed.splitlines()[-1])
+
+
+def run(name, arguments):
+    """What a benchmark prints; it has to succeed."""
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *BENCHMARKS[name]],
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"same (bits|within [\d.]+|in both records): yes", done.stdout)
-    last = done.stdout.strip().splitlines()[-1]
-    assert re.fullmatch(r"ratio: \d+\.\d\d", last)
+    return done.stdout.strip()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -75,10 +75,3 @@ def test_a_wrong_option_names_its_value(study: ParseStudy) -> None:
 def test_unknown_pruner_names_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean 'hyperband'"):
         pruners.load("hyperbend")
-
-
-def test_auto_takes_hyperband_only_for_long_studies(study: ParseStudy) -> None:
-    short = pruners.load("auto").build(study("budget: {trials: 12, epochs: 10}\n"), {})
-    long = pruners.load("auto").build(study("budget: {trials: 60, epochs: 12}\n"), {})
-    assert isinstance(short, optuna.pruners.MedianPruner)
-    assert isinstance(long, optuna.pruners.HyperbandPruner)
