@@ -11,7 +11,8 @@ from PIL import Image
 
 from selector import backbones, tasks
 from selector.cli import main
-from selector.explain import most_confident, saliency
+from selector.explain.errors import most_confident
+from selector.explain.saliency import saliency
 from selector.reporting.html.pictures import MANIFEST, folder_of, read_pictures
 from selector.training import Network
 
@@ -21,6 +22,7 @@ data: {source: "builtin:digits", limit: 300}
 metric: {name: f1_macro, goal: maximize}
 search: {backbone: ["toy:cnn"], lr: {log_uniform: [1.0e-3, 1.0e-2]}, image_size: 16}
 budget: {trials: 2, epochs: 1}
+finals: off
 """
 
 

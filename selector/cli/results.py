@@ -102,12 +102,13 @@ def _html(store: Store, name: str, *, metric: str | None) -> str:
     board = rank(store, name, metric=metric)
     missing = ""
     if board.candidates:
-        from selector.explain import draw_errors
+        from selector.explain import draw_alike, draw_errors
         from selector.predict import candidate_of
 
-        note("Drawing the most confident errors ...")
-        leader = candidate_of(store, name, trial=board.candidates[0].trial)
+        note("Drawing pictures ...")
         try:
+            draw_alike(store, name, settings=settings)
+            leader = candidate_of(store, name, trial=board.candidates[0].trial)
             draw_errors(store, name, leader, settings=settings)
         except SelectorError as error:
             # The rest of the report needs the store alone, which may be all that is here.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from selector.records import LeaderboardRow
+from selector.records import Cost, LeaderboardRow
 from selector.reporting import figures
+from selector.reporting import finals as final_reports
 from selector.reporting import leaderboard as leaderboards
 from selector.reporting.base import Column, ShownTable
 from selector.reporting.html import plots_candidates as plots
@@ -17,6 +17,7 @@ from selector.reporting.html.material import Material
 from selector.reporting.html.sections import Figure, Section
 
 CALIBRATION_BINS = 10
+_FRONTS: tuple[Cost, Cost] = ("latency_ms", "parameters")
 
 
 def leaderboard(material: Material) -> Section | None:
@@ -36,6 +37,20 @@ def leaderboard(material: Material) -> Section | None:
         ),
         figures=(plots.intervals(board.candidates, metric),),
         tables=page.tables[:1],
+    )
+
+
+def finals(material: Material) -> Section | None:
+    """The best trained again on other seeds, and what the test split said."""
+    board = material.board
+    tables = (*final_reports.tables(board.finals), *final_reports.opening_tables(board.openings))
+    if not tables:
+        return None
+    return Section(
+        anchor="finals",
+        title="Finals and test split",
+        words=final_reports.notes(board.finals, board.verdict, board.openings),
+        tables=tables,
     )
 
 
@@ -145,14 +160,14 @@ def costs(material: Material) -> Section | None:
     if len(rows) < 2:
         return None
     metric = figures.with_arrow(material.board.metric, material.board.goal)
-    sign = 1.0 if material.board.goal == "maximize" else -1.0
     drawn: list[Figure] = []
     fronts: list[Sequence[bool]] = []
-    for name, title, costs in (
-        ("latency", "latency, ms for one image", [row.latency_ms for row in rows]),
-        ("size", "parameters, millions", [row.parameters / 1e6 for row in rows]),
+    latency, parameters = _FRONTS
+    for name, title, cost, costs in (
+        ("latency", "latency, ms for one image", latency, [row.latency_ms for row in rows]),
+        ("size", "parameters, millions", parameters, [row.parameters / 1e6 for row in rows]),
     ):
-        front = _front([sign * row.score for row in rows], costs)
+        front = [cost in row.pareto for row in rows]
         fronts.append(front)
         drawn.append(plots.pareto(rows, costs, front, metric, name=name, title=title))
     table = ShownTable(
@@ -197,22 +212,6 @@ def _worst_confusions(matrix: Any, names: Sequence[str]) -> tuple[str, ...]:
                 f"{figures.safe(names[actual])} taken for {figures.safe(names[said])} ({count})"
             )
     return (f"Most frequent confusions: {'; '.join(parts)}.",) if parts else ()
-
-
-def _front(gains: Sequence[float], costs: Sequence[float]) -> list[bool]:
-    """Which candidates no other beats in both: at least as good and as cheap, better in one."""
-    known = [math.isfinite(cost) for cost in costs]
-    return [
-        known[i]
-        and not any(
-            known[j]
-            and gains[j] >= gains[i]
-            and costs[j] <= costs[i]
-            and (gains[j] > gains[i] or costs[j] < costs[i])
-            for j in range(len(gains))
-        )
-        for i in range(len(gains))
-    ]
 
 
 def _cost_row(row: LeaderboardRow, by_latency: bool, by_size: bool) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selector.records import TrialRow
+from selector.records import AlikePictures, TrialRow
 from selector.reporting import figures, proxies
 from selector.reporting.base import Column, ShownTable
 from selector.reporting.html import plots_search as plots
@@ -84,6 +84,49 @@ def curves(material: Material) -> Section | None:
             ),
         ),
         tables=(table,),
+    )
+
+
+def data(material: Material) -> Section | None:
+    """What the audit found that does not stop a study, with near duplicates to look at."""
+    audit = material.study.data.audit
+    groups = (*audit.copies, *audit.near)
+    if not groups and not audit.bad and not audit.moved:
+        return None
+    rows = tuple(
+        (
+            "copies" if place < len(audit.copies) else "near duplicates",
+            "yes" if group.splits_differ else "",
+            "yes" if group.labels_differ else "",
+            figures.safe(
+                ", ".join(f"{n} ({s})" for n, s in zip(group.ids, group.splits, strict=True))
+            ),
+        )
+        for place, group in enumerate(groups)
+    )
+    columns = (
+        Column("kind"),
+        Column("several splits"),
+        Column("several labels"),
+        Column("images"),
+    )
+    leaking = sum(group.splits_differ for group in groups)
+    words = [
+        f"{len(audit.copies)} groups of equal images, {len(audit.near)} of near duplicates; "
+        f"{leaking} of them lie in several splits."
+    ]
+    if leaking:
+        words.append("What was learnt from one is asked of the other: scores may be too high.")
+    words += [f"Moved to train, where their copies are: {len(audit.moved)} images."] * bool(
+        audit.moved
+    )
+    words += [f"Left out, as they cannot be read: {len(audit.bad)} images."] * bool(audit.bad)
+    return Section(
+        anchor="data",
+        title="Images that look alike",
+        words=tuple(words),
+        alike=material.alike,
+        tables=(ShownTable("", columns, rows),) if rows else (),
     )
 
 
@@ -185,6 +228,11 @@ def reproduce(material: Material) -> Section:
         command=figures.safe(command),
         tables=(facts, *page.tables),
     )
+
+
+def _named(group: AlikePictures) -> str:
+    pairs = zip(group.ids, group.splits, strict=True)
+    return figures.safe(", ".join(f"{name} ({split})" for name, split in pairs))
 
 
 def _epochs(trials: Sequence[TrialRow], backbone: str, state: str) -> int:

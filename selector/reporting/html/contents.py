@@ -11,6 +11,7 @@ from selector.reporting.html.verdict import verdict
 
 PARTS: tuple[Callable[[Material], Section | None], ...] = (
     about_candidates.leaderboard,
+    about_candidates.finals,
     about_candidates.errors,
     about_candidates.classes,
     about_candidates.calibration,
@@ -20,6 +21,7 @@ PARTS: tuple[Callable[[Material], Section | None], ...] = (
     about_space.importance,
     about_space.parallel,
     about_space.slices,
+    about_course.data,
     about_course.backbones,
     about_course.failures,
     about_course.reproduce,

@@ -14,7 +14,7 @@ from selector.records import (
     StudyRow,
     TrialRow,
 )
-from selector.reporting.html.pictures import Picture, read_pictures
+from selector.reporting.html.pictures import AlikePicture, Picture, read_alike, read_pictures
 from selector.reporting.ranking import rank
 from selector.store import Store
 
@@ -35,6 +35,7 @@ class Material:
     class_scores: tuple[ClassScore, ...] = ()
     log_probabilities: Floats | None = None
     pictures: tuple[Picture, ...] = ()
+    alike: tuple[tuple[AlikePicture, ...], ...] = ()  # near duplicates, in groups
     pictures_missing: str = ""  # why there are no pictures
 
     @property
@@ -71,5 +72,6 @@ def gather(
         class_scores=() if leader is None else store.class_scores(name, leader),
         log_probabilities=known.get(leader) if leader is not None else None,
         pictures=pictures,
+        alike=read_alike(artifacts, name),
         pictures_missing="" if pictures else pictures_missing,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST = "errors.json"
+ALIKE_MANIFEST = "alike.json"
 _KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
@@ -22,6 +23,42 @@ class Picture:
     probability: float
     image: str
     saliency: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlikePicture:
+    """One of several images that look alike; `image` is a `data:` URL."""
+
+    sample: str
+    label: str
+    split: str
+    image: str
+
+
+def alike_folder_of(artifacts: Path, study: str) -> Path:
+    """Where the pictures of a study's near duplicates lie."""
+    return artifacts / study / "alike-pictures"
+
+
+def read_alike(artifacts: Path, study: str) -> tuple[tuple[AlikePicture, ...], ...]:
+    """The near duplicates of a study in groups; empty where none were drawn."""
+    folder = alike_folder_of(artifacts, study)
+    try:
+        manifest = json.loads((folder / ALIKE_MANIFEST).read_text(encoding="utf-8"))
+        return tuple(
+            tuple(
+                AlikePicture(
+                    sample=str(entry["sample"]),
+                    label=str(entry["label"]),
+                    split=str(entry["split"]),
+                    image=_data_url(folder / Path(entry["image"]).name),
+                )
+                for entry in group
+            )
+            for group in manifest["groups"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def folder_of(artifacts: Path, study: str, trial: int) -> Path:

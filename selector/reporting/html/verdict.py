@@ -15,7 +15,7 @@ def verdict(material: Material) -> tuple[str, ...]:
             f"No trial has completed yet, so there is nothing to rank. "
             f"Continue with: selector run, or see why: selector show {board.study}",
         )
-    return (*_winner(board), _runner_up(board), *_next_steps(material))
+    return (*_winner(board), *_finals(board), _runner_up(board), *_next_steps(material))
 
 
 def _winner(board: Leaderboard) -> tuple[str, ...]:
@@ -28,6 +28,25 @@ def _winner(board: Leaderboard) -> tuple[str, ...]:
         f"at {figures.millions(best.parameters)} million parameters and "
         f"{figures.milliseconds(best.latency_ms)} ms an image.",
     )
+
+
+def _finals(board: Leaderboard) -> tuple[str, ...]:
+    """What the finals chose, and what the test split said of it."""
+    chosen, expected = board.verdict, board.pick
+    lines = []
+    if expected is not None and expected.compared > 1:
+        lines.append(
+            f"It is the best of {expected.compared}, so its score is a little too good: expect "
+            f"about {figures.score(expected.expected_score)} on new data of the same kind."
+        )
+    if chosen is not None:
+        lines.append(f"After the finals the pick is trial {chosen.trial}: {chosen.reason}")
+        if chosen.test_score is not None:
+            lines.append(
+                f"On the sealed test split it scores {figures.score(chosen.test_score)}, against "
+                f"{figures.score(chosen.validation_score)} on validation."
+            )
+    return tuple(lines)
 
 
 def _runner_up(board: Leaderboard) -> str:

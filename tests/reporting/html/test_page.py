@@ -10,8 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from selector.records import AlikePictures, DataAudit
 from selector.reporting import html
-from selector.reporting.html.pictures import MANIFEST, folder_of, read_pictures
+from selector.reporting.html.pictures import (
+    ALIKE_MANIFEST,
+    MANIFEST,
+    alike_folder_of,
+    folder_of,
+    read_alike,
+    read_pictures,
+)
 from selector.store import Store
 
 pytestmark = pytest.mark.browser
@@ -132,3 +140,29 @@ def test_a_manifest_names_files_of_its_own_folder_only(tmp_path):
     manifest = folder_of(tmp_path, "flowers", 1) / MANIFEST
     manifest.write_text(manifest.read_text().replace("00.jpg", "../../secret.jpg"))
     assert read_pictures(tmp_path, "flowers", 1) == ()
+
+
+def test_near_duplicates_are_shown_beside_each_other(stored, tmp_path, open_report):
+    material = html.gather(stored, "flowers", artifacts=tmp_path)
+    group = AlikePictures(("a/1.png", "b/2.png"), ("a", "b"), ("train", "test"))
+    folder = alike_folder_of(tmp_path, "flowers")
+    folder.mkdir(parents=True)
+    entries = []
+    for place, (name, label, split) in enumerate(
+        zip(group.ids, group.labels, group.splits, strict=True)
+    ):
+        Image.new("RGB", (8, 8), "red").save(folder / f"{place}.jpg")
+        entries.append({"sample": name, "label": label, "split": split, "image": f"{place}.jpg"})
+    manifest = {"fingerprint": material.study.data.fingerprint, "groups": [entries]}
+    (folder / ALIKE_MANIFEST).write_text(json.dumps(manifest))
+    data = replace(material.study.data, audit=DataAudit(near=(group,)))
+    drawn = replace(
+        material,
+        study=replace(material.study, data=data),
+        alike=read_alike(tmp_path, "flowers"),
+    )
+    opened = open_report(html.write(drawn))
+    section = opened.page.locator("#data")
+    assert "1 of them lie in several splits" in section.inner_text()
+    assert section.locator("img").count() == 2
+    assert opened.complaints == []
