@@ -86,7 +86,7 @@ class UnavailableError(SelectorError):
 
 
 class LimitsUnmetError(SelectorError):
-    """No backbone at any image size meets the study's limits; nothing was trained."""
+    """What would be trained, or what was exported, exceeds the study's limits."""
 
 
 class NoCandidateError(SelectorError):

@@ -10,7 +10,7 @@ import typer
 
 from selector.cli.options import StoreUrl, StudyName
 from selector.cli.output import data, note, reading
-from selector.errors import InputError
+from selector.errors import InputError, LimitsUnmetError
 
 Trial = Annotated[
     int | None,
@@ -81,6 +81,11 @@ def export(
         f"(CPU, 1 thread), {parity.file_bytes / 1e6:.1f} MB."
     )
     data(str(made.path))
+    if made.unmet:
+        raise LimitsUnmetError(
+            f"What was exported exceeds the limits of study '{study}': {', '.join(made.unmet)}. "
+            "The bundle is complete; export another candidate with --trial, or raise the limit."
+        )
 
 
 def _read_threshold(text: str) -> float | Literal["tune"]:

@@ -23,6 +23,7 @@ from selector.records import (
     Bytes,
     ExportedBundle,
     LeaderboardRow,
+    NetworkCost,
     ParityReport,
     StudyRow,
     Threshold,
@@ -31,6 +32,8 @@ from selector.records import (
 from selector.selection import threshold as thresholds
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
+from selector.spec.limits import exceeded
+from selector.spec.schema import LimitsSpec
 from selector.store import Store
 
 STEPS = (
@@ -77,7 +80,27 @@ def export(store: Store, study: str, options: ExportOptions | None = None) -> Ex
                 f"The exported file does not pass the parity gate: {gate.failure(parity)}. "
                 f"Nothing to ship; it is left in '{failed}'."
             )
-        return ExportedBundle(bundle.move(folder, target), parity)
+        return ExportedBundle(
+            bundle.move(folder, target), parity, _unmet(source.spec.limits, source, parity)
+        )
+
+
+def _unmet(limits: LimitsSpec, source: _Source, parity: ParityReport) -> tuple[str, ...]:
+    """The study's limits that the exported file exceeds.
+
+    Its latency is that of one CPU thread, so it is held against a limit for the same only.
+    """
+    alike = limits.device == "cpu" and limits.threads == 1
+    shipped = NetworkCost(
+        backbone=source.candidate.backbone,
+        image_size=source.predictor.preprocessing.size,
+        latency_ms=parity.latency_ms if alike else None,
+        parameters=source.candidate.parameters or 0,
+        size_mb=parity.file_bytes / 1e6,
+        device="cpu",
+        threads=1,
+    )
+    return exceeded(shipped, limits)
 
 
 @dataclass(frozen=True, slots=True)

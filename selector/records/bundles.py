@@ -51,7 +51,8 @@ class ParityReport:
 
 @dataclass(frozen=True, slots=True)
 class ExportedBundle:
-    """Where a bundle lies and what the gate found."""
+    """Where a bundle lies, what the gate found, and which limits of the study it exceeds."""
 
     path: Path
     parity: ParityReport
+    unmet: tuple[str, ...] = ()  # each as `latency_ms 35.1 > 12`

@@ -133,3 +133,24 @@ def test_a_threshold_is_tuned_for_two_classes_only(selector: Command) -> None:
     result = selector("validate", "study.yaml", "--set", "threshold=tune")
     assert result.exit_code == 2
     assert "threshold: tune is for two classes, and the data has 10" in result.stderr
+
+
+def test_an_export_over_the_limits_is_complete_and_exits_1(
+    selector: Command, place: Path, cache: Path
+) -> None:
+    # The weights alone fit; the exported file has a graph and preprocessing besides.
+    weights = selector("run", "study.yaml", "-q", "--set", "budget.trials=1")
+    assert weights.exit_code == 0, weights.stderr
+    made = selector("export", "tiny", "--format", "onnx", "--output", "free")
+    assert made.exit_code == 0, made.stderr
+    size = json.loads((place / "free" / "parity.json").read_text())["file_bytes"] / 1e6
+    limit = ("--set", f"limits.size_mb={size * 0.99}", "--set", "name=limited")
+    ran = selector("run", "study.yaml", "-q", "--set", "budget.trials=1", *limit)
+    assert ran.exit_code == 0, ran.stderr
+
+    result = selector("export", "limited", "--format", "onnx", "--output", "limited-bundle")
+
+    assert result.exit_code == 1
+    assert result.stdout == "limited-bundle\n"
+    assert "exceeds the limits of study 'limited': size_mb" in result.stderr
+    assert (place / "limited-bundle" / "parity.json").exists()
