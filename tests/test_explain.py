@@ -21,6 +21,7 @@ name: digits
 data: {source: "builtin:digits", limit: 300}
 metric: {name: f1_macro, goal: maximize}
 search: {backbone: ["toy:cnn"], lr: {log_uniform: [1.0e-3, 1.0e-2]}, image_size: 16}
+pruner: none
 budget: {trials: 2, epochs: 1}
 finals: off
 """
@@ -113,3 +114,16 @@ def test_a_report_without_the_weights_says_what_is_missing(finished, monkeypatch
         main(["report", "digits", "--format", "html", "--output", str(tmp_path / "r.html")])
     assert ended.value.code == 0
     assert "No pictures: " in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_comparison_in_html_has_the_pictures(finished, monkeypatch, tmp_path):
+    for name, value in finished[1].items():
+        monkeypatch.setenv(name, value)
+    output = tmp_path / "compared.html"
+    arguments = ["compare", "digits:0", "digits:1", "--format", "html", "--output", str(output)]
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    text = output.read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg;base64,") > 0
+    assert "Plotly" not in text

@@ -15,9 +15,11 @@ from selector.cli.watching import watching
 from selector.errors import InputError, SelectorError
 
 if TYPE_CHECKING:
-    from selector.records import Leaderboard
+    from selector.records import Comparison, Leaderboard
     from selector.reporting import Page
     from selector.store import Store
+
+SHOWN_PICTURES = 48  # that two candidates disagree on
 
 TrialNumber = Annotated[
     int | None,
@@ -134,7 +136,8 @@ def compare(
     a: CandidateName,
     b: CandidateName,
     metric: ComparedBy = None,
-    output: OutputFormat = "table",
+    output: ReportFormat = "table",
+    file: OutputFile = None,
     store: StoreUrl = None,
 ) -> None:
     """Compare two candidates on the same data: which is better, and where they disagree."""
@@ -142,7 +145,25 @@ def compare(
 
     with reading(store) as opened:
         found = compare_stored(opened, a, b, metric=metric)
-    _print(comparison_page(found), output)
+        if output == "html":
+            _write(_comparison_html(opened, found), file)
+            return
+    _write(_rendered(comparison_page(found), output), file)
+
+
+def _comparison_html(store: Store, found: Comparison) -> str:
+    """The comparison with pictures of what they disagree on, where the data is here."""
+    from selector.explain import draw_samples
+    from selector.reporting import html
+    from selector.settings import load_settings
+
+    names = [each.sample for each in found.disagreements[:SHOWN_PICTURES]]
+    try:
+        pictures = draw_samples(store, found.a.study, names, settings=load_settings())
+    except SelectorError as error:
+        missing = str(error).partition("\n")[0]
+        return html.write_comparison(found, {}, pictures_missing=missing)
+    return html.write_comparison(found, pictures)
 
 
 def _study(store: Store, name: str) -> Page:

@@ -2,3 +2,4 @@
 
 from selector.explain.alike import draw_alike as draw_alike
 from selector.explain.errors import draw_errors as draw_errors
+from selector.explain.samples import draw_samples as draw_samples

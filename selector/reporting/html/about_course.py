@@ -125,7 +125,7 @@ def data(material: Material) -> Section | None:
         anchor="data",
         title="Images that look alike",
         words=tuple(words),
-        alike=material.alike,
+        groups=material.alike,
         tables=(ShownTable("", columns, rows),) if rows else (),
     )
 

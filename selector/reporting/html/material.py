@@ -14,7 +14,7 @@ from selector.records import (
     StudyRow,
     TrialRow,
 )
-from selector.reporting.html.pictures import AlikePicture, Picture, read_alike, read_pictures
+from selector.reporting.html.pictures import Captioned, Picture, read_alike, read_pictures
 from selector.reporting.ranking import rank
 from selector.store import Store
 
@@ -35,7 +35,7 @@ class Material:
     class_scores: tuple[ClassScore, ...] = ()
     log_probabilities: Floats | None = None
     pictures: tuple[Picture, ...] = ()
-    alike: tuple[tuple[AlikePicture, ...], ...] = ()  # near duplicates, in groups
+    alike: tuple[tuple[Captioned, ...], ...] = ()  # near duplicates, in groups
     pictures_missing: str = ""  # why there are no pictures
 
     @property

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from importlib.resources import files
 
-from selector.reporting import figures
+from selector.reporting import figures, leaderboard
 from selector.reporting.html.contents import sections
 from selector.reporting.html.material import Material
 from selector.reporting.html.sections import Section
@@ -23,28 +23,37 @@ _STYLE_OF_MAPS = re.compile(
 
 
 def write(material: Material) -> str:
-    """The whole report as text. Every name in it is escaped; it may be opened from anywhere."""
-    import jinja2
-    from plotly.offline import get_plotlyjs
+    """The report of a study as text. Every name in it is escaped; it opens from anywhere."""
+    board = material.board
+    return write_page(
+        figures.safe(board.study),
+        f"{figures.with_arrow(board.metric, board.goal)} · {leaderboard.counted(board.trials)}",
+        sections(material),
+    )
 
-    parts = list(sections(material))
-    plotly = get_plotlyjs()
-    script, style = _file("draw.js"), _file("report.css")
+
+def write_page(heading: str, subtitle: str, contents: Iterable[Section]) -> str:
+    """Sections as one HTML file; it has plotly in it only where there is a figure to draw."""
+    import jinja2
+
+    parts = list(contents)
+    style, scripts, plotly = _file("report.css"), list[str](), ""
+    if any(part.figures for part in parts):
+        from plotly.offline import get_plotlyjs
+
+        plotly = get_plotlyjs()
+        scripts = [plotly, _file("draw.js")]
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(_file("report.html.jinja"))
-    board = material.board
-    return template.render(
-        title=f"{figures.safe(board.study)} · selector report",
-        study=figures.safe(board.study),
-        metric=figures.with_arrow(board.metric, board.goal),
-        counts=board.trials,
+    return environment.from_string(_file("report.html.jinja")).render(
+        title=f"{heading} · selector report",
+        heading=heading,
+        subtitle=subtitle,
         made=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         sections=parts,
-        policy=_policy(scripts=(plotly, script), styles=(style,)),
-        plotly=plotly,
-        script=script,
+        policy=_policy(scripts=scripts, styles=(style,)),
+        scripts=scripts,
         style=style,
         figures_json=_figures(parts),
         unwanted_styles=_STYLE_OF_MAPS.findall(plotly),
@@ -63,10 +72,11 @@ def _policy(*, scripts: Iterable[str], styles: Iterable[str]) -> str:
 
     plotly makes an empty style element and fills it by rules, hence the hash of nothing.
     """
+    allowed = " ".join(map(_hash, scripts)) or "'none'"
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {' '.join(map(_hash, scripts))}",
+            f"script-src {allowed}",
             f"style-src {' '.join(map(_hash, (*styles, '')))}",
             "img-src data: blob:",
             "base-uri 'none'",

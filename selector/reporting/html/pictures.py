@@ -26,12 +26,11 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlikePicture:
-    """One of several images that look alike; `image` is a `data:` URL."""
+class Captioned:
+    """An image with what there is to say of it; `image` is a `data:` URL."""
 
     sample: str
-    label: str
-    split: str
+    caption: str
     image: str
 
 
@@ -40,18 +39,17 @@ def alike_folder_of(artifacts: Path, study: str) -> Path:
     return artifacts / study / "alike-pictures"
 
 
-def read_alike(artifacts: Path, study: str) -> tuple[tuple[AlikePicture, ...], ...]:
+def read_alike(artifacts: Path, study: str) -> tuple[tuple[Captioned, ...], ...]:
     """The near duplicates of a study in groups; empty where none were drawn."""
     folder = alike_folder_of(artifacts, study)
     try:
         manifest = json.loads((folder / ALIKE_MANIFEST).read_text(encoding="utf-8"))
         return tuple(
             tuple(
-                AlikePicture(
+                Captioned(
                     sample=str(entry["sample"]),
-                    label=str(entry["label"]),
-                    split=str(entry["split"]),
-                    image=_data_url(folder / Path(entry["image"]).name),
+                    caption=f"{entry['split']}, {entry['label']}",
+                    image=_data_url_of(folder / Path(entry["image"]).name),
                 )
                 for entry in group
             )
@@ -83,14 +81,18 @@ def _picture(folder: Path, entry: dict[str, Any]) -> Picture:
         label=str(entry["label"]),
         predicted=str(entry["predicted"]),
         probability=float(entry["probability"]),
-        image=_data_url(folder / Path(entry["image"]).name),
-        saliency=_data_url(folder / Path(entry["saliency"]).name) if entry["saliency"] else None,
+        image=_data_url_of(folder / Path(entry["image"]).name),
+        saliency=_data_url_of(folder / Path(entry["saliency"]).name) if entry["saliency"] else None,
     )
 
 
-def _data_url(path: Path) -> str:
-    content = path.read_bytes()
+def data_url(content: bytes) -> str:
+    """A PNG or JPEG as a `data:` URL; ValueError for anything else."""
     kind = next((kind for start, kind in _KINDS.items() if content.startswith(start)), None)
     if kind is None:
-        raise ValueError(f"{path.name} is no PNG or JPEG")
+        raise ValueError("neither PNG nor JPEG")
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _data_url_of(path: Path) -> str:
+    return data_url(path.read_bytes())

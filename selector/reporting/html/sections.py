@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selector.reporting.base import ShownTable
-from selector.reporting.html.pictures import AlikePicture, Picture
+from selector.reporting.html.pictures import Captioned, Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[ShownTable, ...] = ()
     pictures: tuple[Picture, ...] = ()
-    alike: tuple[tuple[AlikePicture, ...], ...] = ()
+    groups: tuple[tuple[Captioned, ...], ...] = ()  # of pictures that belong together
     command: str = ""
 
     @property

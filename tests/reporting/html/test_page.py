@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from selector.records import AlikePictures, DataAudit
-from selector.reporting import html
+from selector.reporting import compare_stored, html
 from selector.reporting.html.pictures import (
     ALIKE_MANIFEST,
     MANIFEST,
@@ -166,3 +167,19 @@ def test_near_duplicates_are_shown_beside_each_other(stored, tmp_path, open_repo
     assert "1 of them lie in several splits" in section.inner_text()
     assert section.locator("img").count() == 2
     assert opened.complaints == []
+
+
+def test_a_comparison_shows_what_two_candidates_disagree_on(stored, open_report):
+    found = compare_stored(stored, "flowers:0", "flowers:1")
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(buffer, "JPEG")
+    names = [each.sample for each in found.disagreements[:3]]
+    opened = open_report(html.write_comparison(found, dict.fromkeys(names, buffer.getvalue())))
+    assert opened.complaints == []
+    images = opened.page.locator("#disagreements img")
+    assert images.count() == 3
+    assert images.evaluate_all("all => all.every(i => i.naturalWidth)")
+    first = found.disagreements[0]
+    text = opened.page.locator("#disagreements figcaption").first.inner_text()
+    assert text.startswith(f"labelled {first.label}: A says {first.a}, B says {first.b}")
+    assert "better by" in opened.page.locator("#verdict").inner_text()
