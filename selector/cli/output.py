@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from selector.errors import ConflictError, InterruptedRun, SelectorError
+from selector.errors import ConflictError, InterruptedRun, NoCandidateError, SelectorError
 
 if TYPE_CHECKING:
     from selector.store import Store
@@ -37,8 +37,9 @@ def explain(error: SelectorError) -> None:
     first, *rest = str(error).splitlines() or [type(error).__name__]
     note(f"error: {first}")
     for line in rest:
-        # The lines of a conflict belong to one message; elsewhere each is a problem of its own.
-        note(line if isinstance(error, ConflictError) else f"error: {line}")
+        # Those lines belong to one message; elsewhere each is a problem of its own.
+        one = isinstance(error, ConflictError | NoCandidateError)
+        note(line if one else f"error: {line}")
 
 
 def printable(text: str) -> str:

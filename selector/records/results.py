@@ -47,6 +47,7 @@ class TrialStart:
     params: Mapping[str, Scalar]
     origin: Origin
     seed: int
+    retry_of: int | None = None  # the failed trial whose parameters these are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ class TrialOutcome:
     score: float | None
     epochs: int
     parameters: int | None
+    retried: bool = False  # failed, and handed out again under another number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,8 @@ class TrialRow:
     metrics: Mapping[str, float] = field(default_factory=dict)
     started_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None
+    retry_of: int | None = None  # the failed trial whose parameters these are
+    retried: bool = False  # failed, and handed out again under another number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

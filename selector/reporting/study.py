@@ -9,6 +9,7 @@ from typing import Any
 from selector.records import ProxyAudit, RunRow, StudyRow, TrialCounts, TrialRow
 from selector.reporting import figures, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable, present
+from selector.reporting.failures import failures_table
 from selector.reporting.leaderboard import counted
 from selector.reporting.trial import trial_plain
 
@@ -33,6 +34,7 @@ def study_page(
             _runs_table(runs),
             *proxies.tables(audit),
             _trials_table(study, trials),
+            failures_table(trials),
         ),
         notes=(counted(counts), *proxies.notes(audit)),
         document=lambda: {

@@ -22,7 +22,7 @@ import psutil
 from optuna.trial import FrozenTrial, TrialState
 
 from selector.records import Origin, Scalar, TrialEnd, TrialOutcome, TrialStart
-from selector.search import budget, foresight, samplers, space, startup
+from selector.search import budget, foresight, retrying, samplers, space, startup
 from selector.search.storage import reachable
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
@@ -114,6 +114,7 @@ class Claims:
     def _take(self) -> Claim | _Nothing:
         with self._locked():
             rows = self._reconcile()
+            retrying.hand_out(self._study, self._store, self._spec, rows)
             reason = self._stop_reason(rows)
             if reason is None:
                 return self._claim(rows)
@@ -186,7 +187,9 @@ class Claims:
         params = space.suggest(trial, self._spec)
         # Nobody else writes to the trial as long as it is held, so one look is enough.
         held = self._study._storage.get_trial(trial._trial_id)
-        origin: Origin = held.user_attrs.get(ORIGIN, "sampler")
+        retry_of = held.user_attrs.get(retrying.RETRY_OF)
+        drawn: Origin = "sampler" if retry_of is None else "retry"
+        origin: Origin = held.user_attrs.get(ORIGIN, drawn)
         self._store.start_trial(
             self._spec.name,
             self._run_id,
@@ -196,6 +199,7 @@ class Claims:
                 params=params,
                 origin=origin,
                 seed=self._spec.seed,
+                retry_of=retry_of,
             ),
         )
         epochs = budget.epochs_left(self._spec.budget, rows)

@@ -44,14 +44,23 @@ def list_outcomes(connection: Connection, study: str) -> tuple[TrialOutcome, ...
     """State, score, epochs and size of every trial of a study, by number."""
     table = TrialTable
     rows: Sequence[Any] = connection.execute(
-        select(table.number, table.state, table.score, table.epochs, table.parameters)
+        select(
+            table.number, table.state, table.score, table.epochs, table.parameters, table.retried
+        )
         .where(table.study_id == study_id(connection, study))
         .order_by(table.number)
     ).all()
     # Thousands of rows are read before every trial: unpacking them is much cheaper than names.
     return tuple(
-        TrialOutcome(number=number, state=state, score=score, epochs=epochs, parameters=parameters)
-        for number, state, score, epochs, parameters in rows
+        TrialOutcome(
+            number=number,
+            state=state,
+            score=score,
+            epochs=epochs,
+            parameters=parameters,
+            retried=retried,
+        )
+        for number, state, score, epochs, parameters, retried in rows
     )
 
 
@@ -130,6 +139,8 @@ def _trial_row(row: Any, metrics: dict[str, float], checkpoint: Any) -> TrialRow
         metrics=metrics,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        retry_of=row.retry_of,
+        retried=row.retried,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
 
@@ -155,6 +155,11 @@ class Store:
         """Give a running trial back: it waits to be taken again."""
         with self._transaction(self._writing) as connection:
             trials.release_trial(connection, study, number)
+
+    def retry_trials(self, study: str, numbers: Collection[int]) -> None:
+        """Mark failed trials as to be run again under other numbers: all of them, or none."""
+        with self._transaction(self._writing) as connection:
+            trials.retry_trials(connection, study, numbers)
 
     # --- results --------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -53,6 +54,7 @@ def start_trial(connection: Connection, study: str, run_id: int, start: TrialSta
         "params": dict(start.params),
         "origin": start.origin,
         "seed": start.seed,
+        "retry_of": start.retry_of,
         "epochs": 0,
         "started_at": dt.datetime.now(dt.UTC),
     }
@@ -106,6 +108,26 @@ def release_trial(connection: Connection, study: str, number: int) -> None:
             f"Trial {number} of study '{study}' is {found.state}; only a running one is released."
         )
     connection.execute(update(TrialTable).where(TrialTable.id == found.id).values(state="waiting"))
+
+
+def retry_trials(connection: Connection, study: str, numbers: Collection[int]) -> None:
+    """Mark failed trials as to be run again; they no longer count. ConflictError for others."""
+    changed = connection.execute(
+        update(TrialTable)
+        .where(
+            TrialTable.study_id == study_id(connection, study),
+            TrialTable.number.in_(numbers),
+            TrialTable.state == "failed",
+            TrialTable.retried.is_(False),
+        )
+        .values(retried=True)
+    )
+    if changed.rowcount != len(numbers):
+        listed = ", ".join(map(str, sorted(numbers)))
+        raise ConflictError(
+            f"Trials {listed} of study '{study}' are not all failed and still counted; only such "
+            "trials are run again."
+        )
 
 
 def _insert_candidate(connection: Connection, key: int, candidate: Candidate) -> None:
