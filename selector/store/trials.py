@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from selector.errors import ConflictError, InputError, TrialFailedError
 from selector.records import Candidate, EpochRecord, TrialEnd, TrialStart
 from selector.store.encode import pack_floats
+from selector.store.passwords import without_password
 from selector.store.studies import study_id
 from selector.store.tables import (
     ArtifactTable,
@@ -77,7 +78,7 @@ def finish_trial(connection: Connection, study: str, end: TrialEnd) -> None:
         "epochs": len(end.epochs),
         "seconds": _finite(end.seconds),
         "failure_cause": end.failure_cause,
-        "failure_message": end.failure_message,
+        "failure_message": _message(connection, end),
         "ended_at": dt.datetime.now(dt.UTC),
     }
     if end.candidate is not None:
@@ -190,6 +191,12 @@ def _forget_results(connection: Connection, key: int) -> None:
     """Drop what an earlier end of the same trial left, so that telling it twice is harmless."""
     for table in (EpochTable, MetricTable, ClassScoreTable, PredictionTable, ArtifactTable):
         connection.execute(delete(table).where(table.trial_id == key))
+
+
+def _message(connection: Connection, end: TrialEnd) -> str | None:
+    """Why it failed; a driver's own words may quote the address, password included."""
+    text = end.failure_message
+    return None if text is None else without_password(text, connection.engine.url)
 
 
 def _require_candidate(end: TrialEnd) -> None:
