@@ -84,7 +84,7 @@ class UnavailableError(SelectorError):
 
 
 class NoCandidateError(SelectorError):
-    """The budget ended without one completed trial; `causes` has a line for each kind of failure."""
+    """The budget ended without one completed trial; `causes` has a line for each cause."""
 
     exit_code = 5
 

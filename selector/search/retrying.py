@@ -37,6 +37,7 @@ def retry(store: Store, study: str, *, causes: Collection[str] = ()) -> Retries:
     The next claim of any worker hands them out, the parameters kept, under new numbers. Raises
     InputError for an unknown study and UnknownNameError for a cause that no trial failed for.
     """
+    store.require_study(study)  # or a name that is none would get a lock
     with reachable(store), study_lock(store, study):
         spec = from_plain(store.require_study(study).spec)
         failed = [t for t in store.trials(study) if t.state == "failed" and not t.retried]

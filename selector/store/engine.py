@@ -22,7 +22,8 @@ from sqlalchemy.exc import (
 )
 
 from selector.errors import InputError, UnavailableError
-from selector.store.passwords import safe_url, without_password
+from selector.store.passwords import safe_url as safe_url  # part of what this module offers
+from selector.store.passwords import without_password
 
 BUSY_SECONDS = 60
 SUPPORTED = "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE"

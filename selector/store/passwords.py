@@ -10,7 +10,9 @@ from sqlalchemy.exc import ArgumentError
 
 HIDDEN = "***"
 _SECRET_KEYS = ("password", "sslpassword", "passwd", "pwd")
-_IN_A_QUERY = re.compile(rf"\b({'|'.join(_SECRET_KEYS)})(\s*=\s*)('[^']*'|[^\s&'\"]+)", re.IGNORECASE)
+_IN_A_QUERY = re.compile(
+    rf"\b({'|'.join(_SECRET_KEYS)})(\s*=\s*)('[^']*'|[^\s&'\"]+)", re.IGNORECASE
+)
 _IN_A_URL = re.compile(r"(\w://[^\s:/@'\"]*):[^\s/'\"]+@")
 _SHORTEST = 4  # shorter ones occur in ordinary words, which nobody could read then
 
