@@ -90,9 +90,12 @@ class LimitsUnmetError(SelectorError):
 
 
 class NoCandidateError(SelectorError):
-    """The budget ended without one completed trial."""
+    """The budget ended without one completed trial; `causes` has a line for each cause."""
 
     exit_code = 5
+
+    def __init__(self, message: str, *, causes: Sequence[str] = ()) -> None:
+        super().__init__("\n".join((message, *causes)))
 
 
 class InterruptedRun(SelectorError):

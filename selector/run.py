@@ -22,6 +22,7 @@ from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, final_folds, load_prepared
 from selector.records import Leaderboard, RunStart, RunStatus, Seat
 from selector.registration import ACCEPTED, WEIGHTS, Registered
+from selector.reporting.failures import cause_lines
 from selector.reporting.ranking import rank
 from selector.search import pruners, storage, versions
 from selector.search.budget import ended_by_failures
@@ -67,11 +68,13 @@ def run(
         command = f"selector run {path}"
         reason = _run(registered, prepared, opened, seats=seats, observe=observe, command=command)
         board = rank(opened, spec.name, observe=observe)
+        causes = cause_lines(opened.trials(spec.name)) if not board.candidates else ()
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
             f"Study '{spec.name}' ended ({reason}) and no trial completed: "
             f"{board.trials.failed} failed, {board.trials.pruned} pruned. "
-            f"See: selector show {spec.name}"
+            f"See: selector show {spec.name}",
+            causes=causes,
         )
     return board
 

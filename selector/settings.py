@@ -25,7 +25,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
 
-    store: str = "sqlite:///selector.db"
+    store: str = Field(default="sqlite:///selector.db", repr=False)  # may hold a password
     cache: Path = Path(platformdirs.user_cache_dir("selector", appauthor=False))
     cache_gb: float = Field(default=20.0, ge=0, allow_inf_nan=False)
     artifacts: Path = Path("selector-artifacts")

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from selector.errors import ConflictError, InterruptedRun, LimitsUnmetError, SelectorError
+from selector.errors import (
+    ConflictError,
+    InterruptedRun,
+    LimitsUnmetError,
+    NoCandidateError,
+    SelectorError,
+)
 
 if TYPE_CHECKING:
     from selector.store import Store
@@ -38,7 +44,7 @@ def explain(error: SelectorError) -> None:
     note(f"error: {first}")
     for line in rest:
         # These lines belong to one message; elsewhere each is a problem of its own.
-        one_message = isinstance(error, ConflictError | LimitsUnmetError)
+        one_message = isinstance(error, ConflictError | LimitsUnmetError | NoCandidateError)
         note(line if one_message else f"error: {line}")
 
 

@@ -1,4 +1,4 @@
-"""`run` and `worker`."""
+"""`run`, `worker` and `retry`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from selector.cli.options import Format, OutputFormat, Overrides, StoreUrl, StudyFile, StudyName
-from selector.cli.output import colour, data, width
+from selector.cli.output import colour, data, note, reading, width
 from selector.cli.watching import watching
 
 SHOWN = 10  # candidates printed when a run ends; `report` has them all
@@ -27,6 +27,15 @@ AcceptDrift = Annotated[
 Fork = Annotated[
     str | None,
     typer.Option(metavar="NEWNAME", help="Run as another study.", show_default=False),
+]
+Causes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cause",
+        metavar="CAUSE",
+        help="Only those that failed for this, such as oom. Repeatable. Default: all.",
+        show_default=False,
+    ),
 ]
 Folder = Annotated[
     Path | None,
@@ -109,4 +118,24 @@ def _print_plan(file: Path, overrides: list[str], output: Format, *, quiet: bool
     data(reporting.render(plan_page(plan), output, width=width(), color=colour()))
 
 
-COMMANDS: Mapping[str, Callable[..., Any]] = {"run": run, "worker": worker}
+def retry(name: StudyName, causes: Causes = None, store: StoreUrl = None) -> None:
+    """Have the failed trials of a study run again, with the parameters they had.
+
+    The next `selector run`, or a worker that runs now, takes them. They cost no further budget.
+    """
+    with reading(store) as opened:
+        # Inside, for a store that is not there needs nothing else imported.
+        from selector.search.retrying import retry as retry_failed
+
+        found = retry_failed(opened, name, causes=causes or ())
+    for trial in found.marked:
+        note(f"trial {trial.number} runs again; it failed for {trial.failure_cause}")
+    for trial in found.outside:
+        note(f"trial {trial.number} stays as it is; the search space no longer has its parameters")
+    if found.marked:
+        note(f"Go on with: selector run FILE, or selector worker {name}")
+    elif not found.outside:
+        note(f"No trial of study '{name}' failed, or all that did run again already.")
+
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {"run": run, "worker": worker, "retry": retry}

@@ -70,7 +70,7 @@ def decode_split(
         return _load(dataset, index, preprocessing)
 
     fill_once(path, fill, sound=_sound)
-    images = cast(Bytes, np.load(path, mmap_mode="r"))
+    images = cast(Bytes, np.load(path, mmap_mode="r", allow_pickle=False))
     sample_ids = tuple(dataset.samples[index].id for index in members)
     return SplitImages(images, dataset.labels[members], sample_ids, content=key)
 

@@ -58,6 +58,7 @@ class TrialStart:
     origin: Origin
     seed: int
     heat: Heat | None = None  # of the finals
+    retry_of: int | None = None  # the failed trial whose parameters these are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,7 @@ class TrialOutcome:
     score: float | None
     epochs: int
     parameters: int | None
+    retried: bool = False  # failed, and handed out again under another number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,8 @@ class TrialRow:
     metrics: Mapping[str, float] = field(default_factory=dict)
     started_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None
+    retry_of: int | None = None  # the failed trial whose parameters these are
+    retried: bool = False  # failed, and handed out again under another number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

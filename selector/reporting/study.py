@@ -20,6 +20,7 @@ from selector.records import (
 from selector.reporting import figures, finals, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable, present
 from selector.reporting.costs import costs_table
+from selector.reporting.failures import failures_table
 from selector.reporting.leaderboard import counted
 from selector.reporting.trial import trial_plain
 from selector.spec.schema import LimitsSpec
@@ -52,6 +53,7 @@ def study_page(
             _trials_table(study, trials),
             *finals.tables(standings),
             *finals.opening_tables(openings),
+            failures_table(trials),
         ),
         notes=(
             counted(counts),

@@ -57,13 +57,14 @@ def _trial_facts(study: StudyRow, trial: TrialRow) -> tuple[tuple[str, str], ...
             for name, value in trial.params.items()
             if name != "backbone"
         ),
-        ("origin", f"{trial.origin}, seed {trial.seed}"),
+        ("origin", f"{_origin(trial)}, seed {trial.seed}"),
         ("epochs", f"{trial.epochs}{best}"),
         ("time", figures.duration(trial.seconds)),
         ("parameters", _parameters(trial)),
         ("latency", "" if trial.latency_ms is None else f"{trial.latency_ms:.1f} ms"),
         ("checkpoint", figures.safe(_checkpoint(study, trial))),
         ("failed", figures.safe(cause)),
+        ("run again", "under another number" if trial.retried else ""),
     )
     return tuple((name, text) for name, text in facts if text)
 
@@ -72,6 +73,10 @@ def _checkpoint(study: StudyRow, trial: TrialRow) -> str:
     if trial.state != "complete":
         return ""
     return trial.checkpoint or not_kept(study, trial)
+
+
+def _origin(trial: TrialRow) -> str:
+    return trial.origin if trial.retry_of is None else f"{trial.origin} of trial {trial.retry_of}"
 
 
 def _parameters(trial: TrialRow) -> str:

@@ -26,7 +26,8 @@ def stop_reason(
     the number of trials after which the sampler has nothing new to propose. Failures of the trials
     `forgiven`, those of earlier runs, do not count: their cause may be mended by now.
     """
-    done = [t for t in trials if t.state in FINISHED]
+    # A trial that is run again counts as that other trial.
+    done = [t for t in trials if t.state in FINISHED and not t.retried]
     allowed = budget.trials if limit is None else min(budget.trials, limit)
     if trials_left(budget, trials, limit=limit) == 0:
         return f"{allowed} trials" if allowed == budget.trials else f"all {allowed} grid cells"
@@ -45,7 +46,7 @@ def stop_reason(
 
 def trials_left(budget: BudgetSpec, trials: Sequence[TrialOutcome], *, limit: int | None) -> int:
     """How many trials may still start, by their number alone."""
-    taken = sum(t.state in FINISHED or t.state == "running" for t in trials)
+    taken = sum((t.state in FINISHED and not t.retried) or t.state == "running" for t in trials)
     allowed = budget.trials if limit is None else min(budget.trials, limit)
     return max(0, allowed - taken)
 
@@ -63,7 +64,10 @@ def epochs_left(budget: BudgetSpec, trials: Sequence[TrialOutcome]) -> int:
 
 
 def epochs_used(budget: BudgetSpec, trials: Sequence[TrialOutcome]) -> int:
-    """Epochs of finished trials, and all that the running ones may still need."""
+    """Epochs of finished trials, and all that the running ones may still need.
+
+    Those of a failed trial that is run again were spent all the same.
+    """
     running = sum(t.state == "running" for t in trials)
     return sum(t.epochs for t in trials if t.state in FINISHED) + running * budget.epochs
 

@@ -32,7 +32,7 @@ from selector.records import (
     TrialRow,
     TrialStart,
 )
-from selector.search import budget, foresight, samplers, space, startup
+from selector.search import budget, foresight, retrying, samplers, space, startup
 from selector.search.storage import reachable
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
@@ -134,6 +134,7 @@ class Claims:
     def _take(self) -> Claim | _Nothing:
         with self._locked():
             rows = self._reconcile()
+            retrying.hand_out(self._study, self._store, self._spec, rows)
             reason = self._stop_reason(rows)
             if reason is None:
                 return self._claim(rows)
@@ -221,14 +222,15 @@ class Claims:
     def _start(self, trial: optuna.Trial) -> TrialStart:
         """Draw all that makes the trial."""
         params = space.suggest(trial, self._spec)
+        known = self._study._storage.get_trial(trial._trial_id).user_attrs
+        retry_of = known.get(retrying.RETRY_OF)
         return TrialStart(
             number=trial.number,
             backbone=str(params["backbone"]),
             params=params,
-            origin=self._study._storage.get_trial(trial._trial_id).user_attrs.get(
-                ORIGIN, "sampler"
-            ),
+            origin=known.get(ORIGIN, "sampler" if retry_of is None else "retry"),
             seed=self._spec.seed,
+            retry_of=retry_of,
         )
 
     def _epochs(self, start: TrialStart, rows: tuple[TrialOutcome, ...]) -> int:  # noqa: ARG002

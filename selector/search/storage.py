@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from selector.errors import UnavailableError
 from selector.records import Goal
 from selector.store import Store, safe_url, study_lock
+from selector.store.passwords import without_password
 
 # Optuna announces every trial on stderr; our own progress lines say the same.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -28,7 +29,8 @@ def reachable(store: Store) -> Iterator[None]:
     try:
         yield
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-        cause = str(error.__cause__ or error).partition("\n")[0]
+        first_line = str(error.__cause__ or error).partition("\n")[0]
+        cause = without_password(first_line, store.engine.url)
         raise UnavailableError(
             f"The store {safe_url(store.url)} failed: {cause}. The trial is kept; when the store "
             "answers again, the same command continues."

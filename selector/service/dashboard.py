@@ -26,7 +26,7 @@ class ReadOnly:
     Optuna's server deletes studies for whoever asks, and a page in the user's own browser can ask.
     A request that writes is refused, and so is one whose Host names neither this machine's
     loopback nor the bound address: that is how a foreign page reaches a local server by a name it
-    controls.
+    controls. A page of another origin gets nothing either, whatever it asks for.
     """
 
     def __init__(self, application: WSGIApplication, *, host: str, port: int) -> None:
@@ -39,7 +39,17 @@ class ReadOnly:
             return _refuse(start_response, HTTPStatus.FORBIDDEN, "This dashboard is read-only.")
         if not self._is_ours(str(environ.get("HTTP_HOST", ""))):
             return _refuse(start_response, HTTPStatus.FORBIDDEN, "Unknown host.")
+        if not self._is_own_page(environ):
+            return _refuse(start_response, HTTPStatus.FORBIDDEN, "Unknown origin.")
         return self._application(environ, start_response)
+
+    def _is_own_page(self, environ: WSGIEnvironment) -> bool:
+        """Whether the asking page is this server's; links and typed addresses name no origin."""
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is None:
+            return True
+        scheme, _, address = str(origin).partition("://")
+        return scheme == "http" and address == environ.get("HTTP_HOST")
 
     def _is_ours(self, header: str) -> bool:
         name, port = _split(header)

@@ -18,7 +18,7 @@ from selector.spec.domains import values_of
 from selector.spec.parameters import BACKBONE, show
 from selector.spec.schema import DataSpec, StudySpec
 from selector.spec.space import read_domain
-from selector.spec.yaml_text import MAX_BYTES, Document, Keys, read_yaml
+from selector.spec.yaml_text import MAX_BYTES, TOO_LARGE, Document, Keys, read_yaml
 
 _Read = TypeVar("_Read")
 
@@ -196,7 +196,7 @@ def _text(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot read the study file '{path}': {error}.") from error
     if len(raw) > MAX_BYTES:
-        raise StudyFileError([f"{path}: larger than 1 MB; a study file is a page or two."])
+        raise StudyFileError([f"{path}: {TOO_LARGE}"])
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

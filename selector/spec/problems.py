@@ -13,6 +13,8 @@ from selector.spec.parameters import show
 from selector.spec.schema import Section, StudySpec
 from selector.spec.yaml_text import Document, Keys, Place, Problem
 
+MOST_LINES = 200
+_MOST_CHARACTERS = 2000  # of one line: a value in it may be as long as the whole file
 _KINDS = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
@@ -48,7 +50,11 @@ def lines(document: Document, error: ValidationError | None) -> list[str]:
         if not any(_related(keys, other) for other in unknown):
             problems.append(Problem(keys, place_of(document, keys), _message(details)))
     problems.sort(key=lambda problem: (not problem.place.line, *problem.place[1:]))
-    return list(dict.fromkeys(_line(problem) for problem in problems))
+    found = list(dict.fromkeys(_line(problem) for problem in problems))
+    more = len(found) - MOST_LINES
+    if more <= 0:
+        return found
+    return [*found[:MOST_LINES], f"{document.source}: and {more} more mistakes."]
 
 
 def place_of(document: Document, keys: Keys) -> Place:
@@ -69,7 +75,8 @@ def _line(problem: Problem) -> str:
     key = dotted(problem.keys)
     named = not key or str(problem.place).startswith(f"--set {key}=")
     text = " ".join(problem.message.split())
-    return f"{problem.place}: {text}" if named else f"{problem.place}: {key}: {text}"
+    line = f"{problem.place}: {text}" if named else f"{problem.place}: {key}: {text}"
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}..."
 
 
 def _related(keys: Keys, other: Keys) -> bool:

@@ -30,7 +30,8 @@ from selector.spec.scalars import read_scalar
 
 Keys = tuple[str | int, ...]
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 250_000  # ruamel takes quadratic time over some long words
+TOO_LARGE = f"larger than {MAX_BYTES // 1000} kB; a study file is a page or two."
 MAX_DEPTH = 20
 MAX_VALUES = 20_000  # with every alias written out, so that a small file stays a small study
 
@@ -69,7 +70,7 @@ class Document:
 def read_yaml(text: str, *, source: str) -> Document:
     """The one document of `text`; StudyFileError if it is not YAML at all."""
     if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
-        raise StudyFileError([f"{source}: larger than 1 MB; a study file is a page or two."])
+        raise StudyFileError([f"{source}: {TOO_LARGE}"])
     try:
         node = _Composer(source).compose(text)
     except MarkedYAMLError as error:

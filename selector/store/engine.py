@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,8 @@ from sqlalchemy.exc import (
 )
 
 from selector.errors import InputError, UnavailableError
+from selector.store.passwords import safe_url as safe_url  # part of what this module offers
+from selector.store.passwords import without_password
 
 BUSY_SECONDS = 60
 SUPPORTED = "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE"
@@ -45,7 +46,7 @@ def parse_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
         raise InputError(f"'{safe_url(text)}' is not a store URL. Legal: {SUPPORTED}.") from None
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
@@ -53,16 +54,13 @@ def parse_url(text: str) -> URL:
             f"Store '{safe_url(text)}': database '{url.drivername}' is not supported. "
             f"Legal: {SUPPORTED}."
         )
+    if "@" in (url.host or ""):
+        raise InputError(
+            f"Store '{safe_url(text)}': a password with '@' in it is written with %40. "
+            f"Legal: {SUPPORTED}."
+        )
     url = url.set(drivername=driver)
     return url.set(database=str(_sqlite_file(url))) if driver == "sqlite" else url
-
-
-def safe_url(url: str | URL) -> str:
-    """The URL as it may be printed: `***` stands for the password."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return re.sub(r"//[^@/]*@", "//***@", str(url))
 
 
 def sqlite_file(url: URL) -> Path | None:
@@ -145,7 +143,7 @@ def _set_utc(connection: Any, _record: object) -> None:
 
 
 def _why(url: URL, error: DBAPIError) -> str:
-    first_line = str(error.orig).strip().split("\n")[0].rstrip(".")
+    first_line = without_password(str(error.orig).strip().split("\n")[0].rstrip("."), url)
     where = f"Store '{safe_url(url)}' cannot be used: {first_line}."
     file = sqlite_file(url)
     if file is None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.sql import Select
 
-from selector.errors import InputError
+from selector.errors import ConflictError, InputError, visible
 from selector.records import ClassScore, EpochRecord, Floats, TrialOutcome, TrialRow
 from selector.store.encode import unpack_floats
 from selector.store.studies import study_id
@@ -22,6 +23,9 @@ from selector.store.tables import (
     TrialTable,
 )
 from selector.store.trials import CHECKPOINT, trial_id
+
+# Folders and a file, none of them hidden, `.` or `..`; what `save_checkpoint` gives.
+_NAME = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*/)*[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 def list_trials(connection: Connection, study: str) -> tuple[TrialRow, ...]:
@@ -44,14 +48,23 @@ def list_outcomes(connection: Connection, study: str) -> tuple[TrialOutcome, ...
     """State, score, epochs and size of every trial of a study, by number."""
     table = TrialTable
     rows: Sequence[Any] = connection.execute(
-        select(table.number, table.state, table.score, table.epochs, table.parameters)
+        select(
+            table.number, table.state, table.score, table.epochs, table.parameters, table.retried
+        )
         .where(table.study_id == study_id(connection, study))
         .order_by(table.number)
     ).all()
     # Thousands of rows are read before every trial: unpacking them is much cheaper than names.
     return tuple(
-        TrialOutcome(number=number, state=state, score=score, epochs=epochs, parameters=parameters)
-        for number, state, score, epochs, parameters in rows
+        TrialOutcome(
+            number=number,
+            state=state,
+            score=score,
+            epochs=epochs,
+            parameters=parameters,
+            retried=retried,
+        )
+        for number, state, score, epochs, parameters, retried in rows
     )
 
 
@@ -125,12 +138,27 @@ def _trial_row(row: Any, metrics: dict[str, float], checkpoint: Any) -> TrialRow
         parameters=row.parameters,
         trained_parameters=row.trained_parameters,
         latency_ms=row.latency_ms,
-        checkpoint=checkpoint.file if checkpoint is not None else None,
+        checkpoint=_name_below(checkpoint.file) if checkpoint is not None else None,
         checkpoint_sha256=checkpoint.sha256 if checkpoint is not None else None,
         metrics=metrics,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        retry_of=row.retry_of,
+        retried=row.retried,
     )
+
+
+def _name_below(name: str) -> str:
+    """The stored name of a file, made sure to stay below the artifacts folder.
+
+    Whoever can write to the database could otherwise have any file of this machine read.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConflictError(
+            f"The store names the file '{visible(name)}', which is no name below the artifacts "
+            "folder. Nobody but selector writes such rows; restore the database from a copy."
+        )
+    return name
 
 
 def _epoch_record(row: Any) -> EpochRecord:

@@ -215,6 +215,11 @@ class Store:
         with self._transaction(self._writing) as connection:
             trials.release_trial(connection, study, number)
 
+    def retry_trials(self, study: str, numbers: Collection[int]) -> None:
+        """Mark failed trials as to be run again under other numbers: all of them, or none."""
+        with self._transaction(self._writing) as connection:
+            trials.retry_trials(connection, study, numbers)
+
     # --- results --------------------------------------------------------------------------------
 
     def trials(self, study: str) -> tuple[TrialRow, ...]:

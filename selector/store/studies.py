@@ -147,7 +147,7 @@ def count_trials(connection: Connection, name: str) -> TrialCounts:
 def _counts_by_study(connection: Connection, only: int | None = None) -> dict[int, TrialCounts]:
     query = (
         select(TrialTable.study_id, TrialTable.state, func.count().label("n"))
-        .where(TrialTable.state.in_(_COUNTED))
+        .where(TrialTable.state.in_(_COUNTED), TrialTable.retried.is_(False))
         .group_by(TrialTable.study_id, TrialTable.state)
     )
     if only is not None:

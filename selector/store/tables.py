@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -178,6 +179,8 @@ class TrialTable(Table):
     parameters: Mapped[int | None] = mapped_column(BigInteger)
     trained_parameters: Mapped[int | None] = mapped_column(BigInteger)
     latency_ms: Mapped[float | None]
+    retry_of: Mapped[int | None]  # the number of the failed trial whose parameters these are
+    retried: Mapped[bool] = mapped_column(default=False, server_default=false())
     started_at: Mapped[dt.datetime | None]
     ended_at: Mapped[dt.datetime | None]
 

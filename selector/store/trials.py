@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -12,6 +13,7 @@ from selector.errors import ConflictError, InputError, TrialFailedError
 from selector.records import Candidate, EpochRecord, TrialEnd, TrialStart
 from selector.store.encode import pack_floats
 from selector.store.finals import insert_heat
+from selector.store.passwords import without_password
 from selector.store.studies import study_id
 from selector.store.tables import (
     ArtifactTable,
@@ -54,6 +56,7 @@ def start_trial(connection: Connection, study: str, run_id: int, start: TrialSta
         "params": dict(start.params),
         "origin": start.origin,
         "seed": start.seed,
+        "retry_of": start.retry_of,
         "epochs": 0,
         "started_at": dt.datetime.now(dt.UTC),
     }
@@ -78,7 +81,7 @@ def finish_trial(connection: Connection, study: str, end: TrialEnd) -> None:
         "epochs": len(end.epochs),
         "seconds": _finite(end.seconds),
         "failure_cause": end.failure_cause,
-        "failure_message": end.failure_message,
+        "failure_message": _message(connection, end),
         "ended_at": dt.datetime.now(dt.UTC),
     }
     if end.candidate is not None:
@@ -109,6 +112,26 @@ def release_trial(connection: Connection, study: str, number: int) -> None:
             f"Trial {number} of study '{study}' is {found.state}; only a running one is released."
         )
     connection.execute(update(TrialTable).where(TrialTable.id == found.id).values(state="waiting"))
+
+
+def retry_trials(connection: Connection, study: str, numbers: Collection[int]) -> None:
+    """Mark failed trials as to be run again; they no longer count. ConflictError for others."""
+    changed = connection.execute(
+        update(TrialTable)
+        .where(
+            TrialTable.study_id == study_id(connection, study),
+            TrialTable.number.in_(numbers),
+            TrialTable.state == "failed",
+            TrialTable.retried.is_(False),
+        )
+        .values(retried=True)
+    )
+    if changed.rowcount != len(numbers):
+        listed = ", ".join(map(str, sorted(numbers)))
+        raise ConflictError(
+            f"Trials {listed} of study '{study}' are not all failed and still counted; only such "
+            "trials are run again."
+        )
 
 
 def _insert_candidate(connection: Connection, key: int, candidate: Candidate) -> None:
@@ -171,6 +194,12 @@ def _forget_results(connection: Connection, key: int) -> None:
     """Drop what an earlier end of the same trial left, so that telling it twice is harmless."""
     for table in (EpochTable, MetricTable, ClassScoreTable, PredictionTable, ArtifactTable):
         connection.execute(delete(table).where(table.trial_id == key))
+
+
+def _message(connection: Connection, end: TrialEnd) -> str | None:
+    """Why it failed; a driver's own words may quote the address, password included."""
+    text = end.failure_message
+    return None if text is None else without_password(text, connection.engine.url)
 
 
 def _require_candidate(end: TrialEnd) -> None:

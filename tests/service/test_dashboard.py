@@ -74,6 +74,34 @@ def test_loopback_names_are_served(server: Server, host: str) -> None:
     assert status == 200
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "http://evil.example:{port}",
+        "https://127.0.0.1:{port}",
+        "http://127.0.0.1:1",
+        "http://127.0.0.1.evil.example:{port}",
+        "null",
+        "",
+    ],
+)
+def test_a_page_of_another_origin_gets_nothing(server: Server, origin: str) -> None:
+    named = origin.format(port=server.server_port)
+
+    status, body = _ask(server, "GET", "/api/studies", Origin=named)
+
+    assert (status, body) == (403, b"Unknown origin.\n")
+
+
+def test_its_own_page_is_served(server: Server) -> None:
+    here = f"127.0.0.1:{server.server_port}"
+
+    status, _ = _ask(server, "GET", "/api/studies", Host=here, Origin=f"http://{here}")
+
+    assert status == 200
+
+
 def test_no_answer_invites_other_origins(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
     connection.request("GET", "/api/studies", headers={"Origin": "http://evil.example"})

@@ -193,7 +193,7 @@ def test_a_file_that_is_not_utf_8_names_the_byte(tmp_path: Path) -> None:
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.yaml"
     path.write_bytes(b"#" * 1_000_001)
-    with pytest.raises(StudyFileError, match="larger than 1 MB"):
+    with pytest.raises(StudyFileError, match="larger than 250 kB"):
         load_study(path)
 
 

@@ -28,8 +28,8 @@ def test_places_are_those_of_keys_and_of_list_items() -> None:
         ("a: \x00", "f:1:4: not YAML: the character U+0000 is not allowed"),
         ("a: {p: ${X}}", "a variable needs quotes"),
         ("[" * 30, "nested deeper than 20 levels"),
-        ("#" * 1_000_001, "larger than 1 MB"),
-        ("é" * 600_000, "larger than 1 MB"),
+        ("#" * 1_000_001, "larger than 250 kB"),
+        ("é" * 600_000, "larger than 250 kB"),
     ],
 )
 def test_text_that_is_not_yaml_gets_one_line_with_its_position(text: str, message: str) -> None:

@@ -85,7 +85,7 @@ def open_entry(folder: Path, *, verify: bool) -> Entry | None:
         if not whole or (verify and _checksum_of_file(path) != about.checksum):
             return None
         # "c" maps like "r", but torch accepts the array without a warning; nobody writes to it.
-        stored = np.load(path, mmap_mode="c")
+        stored = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError):
         return None
     return Entry(about, torch.from_numpy(stored).view(_DTYPES[about.dtype]))
