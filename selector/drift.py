@@ -19,6 +19,7 @@ EDITABLE = (
     "workers",
     "trials_per_device",
     "funnel",
+    "training.checkpoint_seconds",
     "training.fused_heads",
     "training.prefix_cache",
 )

@@ -75,6 +75,14 @@ class TrialStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialNote:
+    """A line about a trial that was begun before: where it goes on, or why it starts over."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrefixUsed:
     """A trial asked the cache for what its frozen stages make of one view of a split's images.
 
@@ -149,6 +157,7 @@ Event = (
     | StudyChanged
     | FunnelEnded
     | TrialStarted
+    | TrialNote
     | PrefixUsed
     | HeadsFused
     | EpochEnded

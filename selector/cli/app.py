@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from selector.cli import diagnosis, predicting, results, running, serving, study_files
 from selector.cli.output import explain, note
 from selector.errors import SelectorError
+from selector.interrupts import owned_process
 
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 
@@ -21,7 +22,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; whatever is no SelectorError passes, with Python's traceback."""
         try:
-            return super().invoke(ctx)
+            with owned_process():
+                return super().invoke(ctx)
         except SelectorError as error:
             explain(error)
             raise typer.Exit(error.exit_code) from None

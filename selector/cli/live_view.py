@@ -22,6 +22,7 @@ from selector.events import (
     RunReady,
     StudyChanged,
     TrialEnded,
+    TrialNote,
     TrialStarted,
     WorkerNote,
 )
@@ -104,6 +105,8 @@ class LiveView:
                     seen.running[event.number].epoch = event
             case TrialEnded():
                 self._end_trial(event)
+            case TrialNote():
+                self._print(Text(wording.note_line(event), style="dim"))
             case WorkerNote():
                 self._print(Text(wording.worker_line(event), style="yellow"))
             case RunEnded():

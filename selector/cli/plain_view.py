@@ -12,6 +12,7 @@ from selector.events import (
     RunReady,
     StudyChanged,
     TrialEnded,
+    TrialNote,
     WorkerNote,
 )
 from selector.reporting import figures
@@ -46,6 +47,8 @@ class PlainView:
                     note(line)
             case TrialEnded():
                 note(wording.trial_line(event, names=self._names) + wording.best_part(event))
+            case TrialNote():
+                note(wording.note_line(event))
             case WorkerNote():
                 note(wording.worker_line(event))
             case RunEnded(reason=reason, seconds=seconds):

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from selector.cli import data_findings
-from selector.events import FunnelEnded, RunReady, StudyChanged, TrialEnded, WorkerNote
+from selector.events import (
+    FunnelEnded,
+    RunReady,
+    StudyChanged,
+    TrialEnded,
+    TrialNote,
+    WorkerNote,
+)
 from selector.reporting import figures
 
 # The parameters that every reader looks for, and what they are called in a narrow line.
@@ -75,6 +82,11 @@ def trial_line(ended: TrialEnded, *, names: int) -> str:
         return f"{start}  {figures.safe(ended.failure or 'no reason given')}"
     at = f"{figures.score(ended.score)} @ {ended.best_epoch}/{ended.epochs}"
     return f"{start}  {at:<13} {figures.duration(ended.seconds):>6}"
+
+
+def note_line(note: TrialNote) -> str:
+    """Where a trial that was begun before goes on."""
+    return f"trial {note.number:>3}  {figures.safe(note.text)}"
 
 
 def worker_line(note: WorkerNote) -> str:

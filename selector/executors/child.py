@@ -50,7 +50,8 @@ def main(worker: Worker[Any], seat: Seat, events: Connection, output: Connection
             raise Terminated from None
 
     try:
-        with terminable():
+        # Whoever started it kills it where it takes too long: it need not be told twice.
+        with terminable(once=True):
             # It waits since before this process was started, and so does Ctrl-C, which stays away:
             # the process that started this one hears it too and says when to stop.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

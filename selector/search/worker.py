@@ -7,7 +7,9 @@ from contextlib import suppress
 
 from selector.errors import SelectorError
 from selector.events import TrialEnded, TrialStarted
+from selector.interrupts import Stop, held_back
 from selector.records import TrialEnd
+from selector.search import resuming
 from selector.search.ahead import working_ahead
 from selector.search.claims import Claim, Claims
 from selector.search.context import StudyContext
@@ -19,7 +21,8 @@ def work(claims: Claims, context: StudyContext) -> str:
     """Take and run trials one after the other; gives the reason why the study ended.
 
     Whatever stops the worker from outside (Ctrl-C, SIGTERM, a store that is gone) leaves its trial
-    to be handed out again with the same number and parameters.
+    to be handed out again with the same number and parameters; the next worker goes on where this
+    one stopped.
     """
     context = working_ahead(claims, context)
     while True:
@@ -27,16 +30,18 @@ def work(claims: Claims, context: StudyContext) -> str:
         if isinstance(claim, str):
             return claim
         try:
-            _work_on(claim, claims, context)
+            with held_back() as stop:
+                _work_on(claim, claims, context, stop)
         except BaseException:
             # What stopped the worker is what the user must hear of. A trial that cannot be handed
             # back now, or has ended already, is set right by the first claim of the next run.
             with suppress(SelectorError):
                 claims.hand_back(claim)
             raise
+        stop.obey()
 
 
-def _work_on(claim: Claim, claims: Claims, context: StudyContext) -> None:
+def _work_on(claim: Claim, claims: Claims, context: StudyContext, stop: Stop) -> None:
     """Run one trial to its end and record that."""
     context.observe(
         TrialStarted(
@@ -46,20 +51,16 @@ def _work_on(claim: Claim, claims: Claims, context: StudyContext) -> None:
             origin=claim.origin,
         )
     )
-    end = run_trial(claim, context, deadline=_deadline(claims, context))
+    end = run_trial(claim, context, deadline=_deadline(claims, context), stop=stop)
     claims.end(claim, end)
+    resuming.forget(claim.number, context)
     context.observe(summary(claim, end, context))
 
 
 def _deadline(claims: Claims, context: StudyContext) -> float | None:
-    """The monotonic time at which the trial must stop, or None."""
-    budget = context.spec.budget
-    limits = []
-    if budget.trial_time is not None:
-        limits.append(budget.trial_time)
-    if budget.time is not None:
-        limits.append(budget.time - claims.seconds())
-    return time.monotonic() + min(limits) if limits else None
+    """The monotonic time at which the time of the study is over, or None."""
+    limit = context.spec.budget.time
+    return time.monotonic() + limit - claims.seconds() if limit is not None else None
 
 
 def summary(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
