@@ -26,6 +26,7 @@ from selector.search.context import StudyContext
 from selector.search.progress import Progress
 from selector.search.recipe import recipe_of, weights_of
 from selector.search.storage import reachable
+from selector.store import Store
 from selector.training import Network
 from selector.training.memory import out_of_memory_fails_the_trial
 
@@ -121,7 +122,7 @@ def _train(trial: _Trial, network: Network, data: TrainingData, recipe: Recipe) 
     keeper = resuming.open_point(
         claim.number, network, data, recipe, context=context, progress=progress, stop=trial.stop
     )
-    _report_missing(claim, progress, context)
+    report_missing(claim, progress, context.store)
     epochs = (context.epochs or context.alone)(network, data, recipe, keeper)
     # A generator left early is closed here, or its tensors would outlive the pruned trial.
     with closing(epochs):
@@ -157,9 +158,9 @@ def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> E
     )
 
 
-def _report_missing(claim: Claim, progress: Progress, context: StudyContext) -> None:
+def report_missing(claim: Claim, progress: Progress, store: Store) -> None:
     """Tell Optuna what an earlier attempt reached, where its report was lost."""
-    with reachable(context.store):
+    with reachable(store):
         for record in progress.epochs[claim.reported :]:
             claim.trial.report(record.score, record.epoch - 1)
 
