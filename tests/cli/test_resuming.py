@@ -1,4 +1,4 @@
-"""Real processes that are stopped or killed in the middle of a trial, and the same command again."""
+"""Real processes, stopped or killed in the middle of a trial, and the same command again."""
 
 from __future__ import annotations
 
