@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 HOLD_SECONDS = 4.0  # that a stop waits for the step to end
 REPEAT_SECONDS = 0.5  # `timeout`, terminals and supervisors often send one stop twice
@@ -87,6 +89,17 @@ def owned_process() -> Iterator[None]:
         yield
     finally:
         _owned = before
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now that all is kept and closed.
+
+    Taking torch down library by library can take longer than whoever sent the stop waits.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 class _Signals:

@@ -11,9 +11,10 @@ from typer.core import TyperGroup
 from selector.cli import diagnosis, predicting, results, running, serving, study_files
 from selector.cli.output import explain, note
 from selector.errors import SelectorError
-from selector.interrupts import owned_process
+from selector.interrupts import leave, owned_process
 
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
+TERMINATED = 143  # and one that SIGTERM ended
 
 
 class Commands(TyperGroup):
@@ -45,7 +46,12 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    app(args=None if arguments is None else list(arguments), prog_name="selector")
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="selector")
+    except SystemExit as end:
+        if end.code in (INTERRUPTED, TERMINATED):
+            leave(end.code)
+        raise
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -14,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from selector.errors import SelectorError
 from selector.events import Event
 from selector.executors.base import Worker
-from selector.interrupts import Terminated, terminable
+from selector.interrupts import Terminated, leave, terminable
 from selector.records import Seat
 
 Result = TypeVar("Result")
@@ -60,7 +59,7 @@ def main(worker: Worker[Any], seat: Seat, events: Connection, output: Connection
     except SelectorError as error:
         events.send(Failed(error.exit_code, str(error)))
     except KeyboardInterrupt:
-        sys.exit(STOPPED)
+        leave(STOPPED)
 
 
 def _stop_with_parent() -> None:
