@@ -22,6 +22,7 @@ EDITABLE = (
     "funnel",
     "keep",
     "threshold",
+    "training.checkpoint_seconds",
     "training.fused_heads",
     "training.prefix_cache",
 )

@@ -74,12 +74,13 @@ def describe(device: torch.device, *, base: Path) -> Mapping[str, Any]:
         "cores": os.cpu_count(),
         "device": device_name(device),
         "folder": str(base.resolve()),  # relative paths of the study file start here
-        "packages": dict(_versions()),
+        "packages": dict(versions()),
         "git_commit": _git_commit(base),
     }
 
 
-def _versions() -> Mapping[str, str]:
+def versions() -> Mapping[str, str]:
+    """The versions of the packages that decide what a training gives."""
     found = {}
     for name in PACKAGES:
         try:

@@ -85,6 +85,14 @@ class TrialStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialNote:
+    """A line about a trial that was begun before: where it goes on, or why it starts over."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrefixUsed:
     """A trial asked the cache for what its frozen stages make of one view of a split's images.
 
@@ -188,6 +196,7 @@ Event = (
     | LimitsChecked
     | FunnelEnded
     | TrialStarted
+    | TrialNote
     | PrefixUsed
     | HeadsFused
     | EpochEnded

@@ -21,8 +21,10 @@ from selector.cli import (
 )
 from selector.cli.output import explain, note
 from selector.errors import SelectorError
+from selector.interrupts import leave, owned_process
 
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
+TERMINATED = 143  # and one that SIGTERM ended
 
 
 class Commands(TyperGroup):
@@ -31,7 +33,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; whatever is no SelectorError passes, with Python's traceback."""
         try:
-            return super().invoke(ctx)
+            with owned_process():
+                return super().invoke(ctx)
         except SelectorError as error:
             explain(error)
             raise typer.Exit(error.exit_code) from None
@@ -53,7 +56,12 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    app(args=None if arguments is None else list(arguments), prog_name="selector")
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="selector")
+    except SystemExit as end:
+        if end.code in (INTERRUPTED, TERMINATED):
+            leave(end.code)
+        raise
 
 
 def _print_version(wanted: bool) -> None:

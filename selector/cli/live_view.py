@@ -19,12 +19,9 @@ from selector.events import (
     Event,
     FinalsEnded,
     FinalsReady,
-    FunnelEnded,
-    LimitsChecked,
     RankingProgress,
     RunEnded,
     RunReady,
-    StudyChanged,
     TrialEnded,
     TrialStarted,
     WorkerNote,
@@ -69,6 +66,9 @@ class Seen:
         return max(0.0, trials * typical - spent) / max(1, len(self.running))
 
 
+_STYLES = {FinalsEnded: "bold", WorkerNote: "yellow"}  # of lines that stay; the others are dim
+
+
 class LiveView:
     """Draws a run on a terminal; use it as a context around the run."""
 
@@ -98,25 +98,22 @@ class LiveView:
                 seen.ready, seen.counts = event, event.earlier
                 seen.best_score = event.best_score
                 self._print_header(event)
-            case StudyChanged() | LimitsChecked() | FunnelEnded():
-                for line in wording.said(event):
-                    self._print(Text(line, style="dim"))
             case FinalsReady():
                 self._begin_finals(event)
-            case FinalsEnded():
-                self._print(Text(wording.pick_line(event), style="bold"))
             case TrialStarted():
                 seen.running[event.number] = Running(event, time.monotonic())
             case EpochEnded() if event.number in seen.running:
                 seen.running[event.number].epoch = event
             case TrialEnded():
                 self._end_trial(event)
-            case WorkerNote():
-                self._print(Text(wording.worker_line(event), style="yellow"))
             case RunEnded():
                 seen.running.clear()
                 took = figures.duration(event.seconds)
                 self._print(Text(f"ended   {event.reason}, after {took}\n", style="dim"))
+            case _:
+                style = _STYLES.get(type(event), "dim")
+                for line in wording.said(event):
+                    self._print(Text(line, style=style))
 
     def _print_header(self, ready: RunReady) -> None:
         self._print(Text(wording.study_line(ready), style="bold"))

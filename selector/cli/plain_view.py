@@ -7,15 +7,10 @@ from selector.cli.output import note
 from selector.events import (
     DataProgress,
     Event,
-    FinalsEnded,
     FinalsReady,
-    FunnelEnded,
-    LimitsChecked,
     RunEnded,
     RunReady,
-    StudyChanged,
     TrialEnded,
-    WorkerNote,
 )
 from selector.reporting import figures
 
@@ -41,18 +36,12 @@ class PlainView:
                     wording.budget_line(event),
                 ):
                     note(line)
-            case StudyChanged() | LimitsChecked() | FunnelEnded():
-                for line in wording.said(event):
-                    note(line)
             case FinalsReady():
                 note(wording.finals_line(event))
-            case FinalsEnded():
-                note(wording.pick_line(event))
             case TrialEnded():
                 note(wording.trial_line(event, names=self._names) + wording.best_part(event))
-            case WorkerNote():
-                note(wording.worker_line(event))
             case RunEnded(reason=reason, seconds=seconds):
                 note(f"ended   {reason}, after {figures.duration(seconds)}")
             case _:
-                pass  # epochs are for those who watch
+                for line in wording.said(event):
+                    note(line)

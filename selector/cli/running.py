@@ -68,7 +68,7 @@ def run(
 ) -> None:
     """Search, prune and rank; the same command continues what is unfinished.
 
-    Ends with the best candidates on standard output. Ctrl-C loses at most the trial that runs.
+    Ends with the best candidates on standard output. After Ctrl-C trials go on where they were.
     """
     changes = [*(overrides or []), *([f"name={fork}"] if fork else [])]
     if dry_run:

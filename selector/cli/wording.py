@@ -7,6 +7,7 @@ from typing import Any
 
 from selector.cli import data_findings
 from selector.events import (
+    Event,
     FinalsEnded,
     FinalsReady,
     FunnelEnded,
@@ -14,6 +15,7 @@ from selector.events import (
     RunReady,
     StudyChanged,
     TrialEnded,
+    TrialNote,
     WorkerNote,
 )
 from selector.records import Heat
@@ -55,8 +57,8 @@ def budget_line(ready: RunReady) -> str:
     return f"{line}; {earlier} done before{best}"
 
 
-def said(event: StudyChanged | LimitsChecked | FunnelEnded) -> tuple[str, ...]:
-    """What is worth lines before the first trial."""
+def said(event: Event) -> tuple[str, ...]:
+    """What an event is worth in lines that stay; most are worth none."""
     match event:
         case StudyChanged():
             return change_lines(event)
@@ -64,6 +66,14 @@ def said(event: StudyChanged | LimitsChecked | FunnelEnded) -> tuple[str, ...]:
             return limit_lines(event)
         case FunnelEnded():
             return funnel_lines(event)
+        case FinalsEnded():
+            return (pick_line(event),)
+        case TrialNote():
+            return (note_line(event),)
+        case WorkerNote():
+            return (worker_line(event),)
+        case _:
+            return ()
 
 
 def change_lines(changed: StudyChanged) -> tuple[str, ...]:
@@ -103,6 +113,11 @@ def trial_line(ended: TrialEnded, *, names: int) -> str:
         return f"{start}  {figures.safe(ended.failure or 'no reason given')}"
     at = f"{figures.score(ended.score)} @ {ended.best_epoch}/{ended.epochs}"
     return f"{start}  {at:<13} {figures.duration(ended.seconds):>6}"
+
+
+def note_line(note: TrialNote) -> str:
+    """Where a trial that was begun before goes on."""
+    return f"trial {note.number:>3}  {figures.safe(note.text)}"
 
 
 def worker_line(note: WorkerNote) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -14,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from selector.errors import SelectorError
 from selector.events import Event
 from selector.executors.base import Worker
-from selector.interrupts import Terminated, terminable
+from selector.interrupts import Terminated, leave, terminable
 from selector.records import Seat
 
 Result = TypeVar("Result")
@@ -50,7 +49,8 @@ def main(worker: Worker[Any], seat: Seat, events: Connection, output: Connection
             raise Terminated from None
 
     try:
-        with terminable():
+        # Whoever started it kills it where it takes too long: it need not be told twice.
+        with terminable(once=True):
             # It waits since before this process was started, and so does Ctrl-C, which stays away:
             # the process that started this one hears it too and says when to stop.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -59,7 +59,7 @@ def main(worker: Worker[Any], seat: Seat, events: Connection, output: Connection
     except SelectorError as error:
         events.send(Failed(error.exit_code, str(error)))
     except KeyboardInterrupt:
-        sys.exit(STOPPED)
+        leave(STOPPED)
 
 
 def _stop_with_parent() -> None:

@@ -17,7 +17,7 @@ from selector.executors.base import RESTARTS, Worker, same_error
 from selector.executors.child import Failed, Finished, main
 from selector.records import Seat
 
-GRACE_SECONDS = 10.0  # for a worker that is told to stop: it hands its trial back
+GRACE_SECONDS = 9.0  # for a worker that is told to stop: it keeps its trial and hands it back
 _CHUNK = 65536  # bytes
 
 _spawn = multiprocessing.get_context("spawn")

@@ -22,7 +22,7 @@ from selector.search.claims import Claims
 from selector.search.context import StudyContext
 from selector.search.recipe import recipe_of
 from selector.tasks.base import StackedTask
-from selector.training import Network
+from selector.training import Keeper, Network
 from selector.training.heads import HeadEpoch, HeadStack, can_stack, group_of
 from selector.training.memory import is_out_of_memory
 
@@ -55,9 +55,21 @@ class Ahead:
         self._has_room = True
 
     def __call__(
-        self, network: Network, data: TrainingData, recipe: Recipe
+        self,
+        network: Network,
+        data: TrainingData,
+        recipe: Recipe,
+        keeper: Keeper | None = None,
     ) -> Generator[EpochResult, None, None]:
-        """What training `network` alone yields; when it does, the network has those weights."""
+        """What training `network` alone yields; when it does, the network has those weights.
+
+        `keeper` is given states of trials that train alone. A probe among others takes seconds:
+        stopped, it starts again.
+        """
+        if keeper is not None and keeper.start is not None:
+            with closing(self._context.alone(network, data, recipe, keeper)) as epochs:
+                yield from epochs
+            return
         untrained = network.trained_state() if network.freeze_depth == STAGES else {}
         done = 0
         try:
@@ -74,7 +86,9 @@ class Ahead:
             network.load_trained_state(untrained)
         if done == recipe.epochs:
             return
-        with closing(self._context.alone(network, data, recipe)) as epochs:
+        # A state of epochs that were yielded already would not fit what the caller knows of them.
+        keeper = keeper if done == 0 else None
+        with closing(self._context.alone(network, data, recipe, keeper)) as epochs:
             yield from islice(epochs, done, None)
 
     def _together(

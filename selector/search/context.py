@@ -17,10 +17,12 @@ from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, values_of
 from selector.store import Store
 from selector.tasks import Task
-from selector.training import Network, train
+from selector.training import Keeper, Network, train
 from selector.training.cache import PrefixCache
 
-TrainEpochs = Callable[[Network, TrainingData, Recipe], Generator[EpochResult, None, None]]
+TrainEpochs = Callable[
+    [Network, TrainingData, Recipe, Keeper | None], Generator[EpochResult, None, None]
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,11 @@ class StudyContext:
     folds: tuple[Callable[[Preprocessing], TrainingData], ...] = ()  # likewise, of the finals
 
     def alone(
-        self, network: Network, data: TrainingData, recipe: Recipe
+        self,
+        network: Network,
+        data: TrainingData,
+        recipe: Recipe,
+        keeper: Keeper | None = None,
     ) -> Generator[EpochResult, None, None]:
         """The epochs of training one network and no other."""
         return train(
@@ -56,6 +62,7 @@ class StudyContext:
             device=self.device,
             task=self.task,
             prefix_cache=self.prefix_cache,
+            keeper=keeper,
         )
 
     def score_of(self, result: EpochResult, data: TrainingData) -> float:

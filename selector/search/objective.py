@@ -6,102 +6,96 @@ import math
 import time
 import traceback
 from contextlib import closing
-from dataclasses import dataclass, field
-
-from torch import Tensor
+from dataclasses import dataclass
 
 from selector import backbones
 from selector.errors import SelectorError, TrialFailedError
 from selector.events import EpochEnded
+from selector.interrupts import Stop
 from selector.records import (
     Candidate,
     EpochRecord,
     EpochResult,
-    Floats,
     Recipe,
     TrainingData,
     TrialEnd,
 )
-from selector.search import keeping
+from selector.search import keeping, resuming
 from selector.search.claims import Claim
 from selector.search.context import StudyContext
+from selector.search.progress import Progress
 from selector.search.recipe import recipe_of, weights_of
 from selector.search.storage import reachable
+from selector.store import Store
 from selector.training import Network
 from selector.training.memory import out_of_memory_fails_the_trial
 
 
-@dataclass(slots=True)
-class Progress:
-    """What a running trial has reached: its epochs and its best one."""
-
-    maximize: bool
-    epochs: list[EpochRecord] = field(default_factory=list)
-    best: EpochRecord | None = None
-    best_state: dict[str, Tensor] = field(default_factory=dict)
-    best_log_probabilities: Floats | None = None
-
-    def add(self, record: EpochRecord) -> bool:
-        """Take in an epoch; True when it is the best so far."""
-        self.epochs.append(record)
-        better = self.best is None or (
-            record.score > self.best.score if self.maximize else record.score < self.best.score
-        )
-        if better:
-            self.best = record
-        return better
-
-
-def run_trial(claim: Claim, context: StudyContext, *, deadline: float | None) -> TrialEnd:
+def run_trial(
+    claim: Claim, context: StudyContext, *, deadline: float | None, stop: Stop | None = None
+) -> TrialEnd:
     """Train one trial to its end and say how it ended; only the run's own faults are raised.
 
-    `deadline` is the monotonic time after which the trial stops at the end of its epoch and
-    stands as it is.
+    It goes on where an earlier attempt left it. `deadline` is the monotonic time after which the
+    trial stops at the end of its epoch and stands as it is; `stop` ends it after the step, for
+    another attempt, with KeyboardInterrupt.
     """
-    started = time.monotonic()
-    progress = Progress(maximize=context.spec.metric.goal == "maximize")
+    trial = _Trial(
+        claim,
+        context,
+        Progress(maximize=context.spec.metric.goal == "maximize"),
+        deadline=deadline,
+        stop=stop or Stop(None),
+    )
     try:
-        return _attempt(claim, context, progress, started=started, deadline=deadline)
+        return _attempt(trial)
     except TrialFailedError as failure:
-        return _failed(claim, progress, failure.cause, str(failure), started=started)
+        return _failed(trial, failure.cause, str(failure))
     except SelectorError:
         raise
     except Exception as failure:  # noqa: BLE001 - the trial's edge: a bug in one trial, not in all
         message = f"{type(failure).__name__}: {failure}\n{traceback.format_exc(limit=-5)}"
-        return _failed(claim, progress, "bug", message, started=started)
+        return _failed(trial, "bug", message)
 
 
-def _attempt(
-    claim: Claim,
-    context: StudyContext,
-    progress: Progress,
-    *,
-    started: float,
-    deadline: float | None,
-) -> TrialEnd:
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What the parts of one attempt share."""
+
+    claim: Claim
+    context: StudyContext
+    progress: Progress
+    deadline: float | None
+    stop: Stop
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the trial has to stand as it is now."""
+        limit = self.context.spec.budget.trial_time
+        if limit is not None and self.progress.seconds >= limit:
+            return True
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+def _attempt(trial: _Trial) -> TrialEnd:
+    claim, context, progress = trial.claim, trial.context, trial.progress
     recipe = recipe_of(claim.params, context.spec, epochs=claim.epochs, device=context.device)
     with out_of_memory_fails_the_trial(recipe, context.device):
-        candidate = _candidate(claim, context, progress, recipe, deadline=deadline)
+        candidate = _candidate(trial, recipe)
     return TrialEnd(
         number=claim.number,
         state="pruned" if candidate is None else "complete",
         epochs=tuple(progress.epochs),
         score=progress.best.score if progress.best else None,
         best_epoch=progress.best.epoch if progress.best else None,
-        seconds=time.monotonic() - started,
+        seconds=progress.seconds,
         candidate=candidate,
     )
 
 
-def _candidate(
-    claim: Claim,
-    context: StudyContext,
-    progress: Progress,
-    recipe: Recipe,
-    *,
-    deadline: float | None,
-) -> Candidate | None:
+def _candidate(trial: _Trial, recipe: Recipe) -> Candidate | None:
     """The candidate that training ends with; None for a pruned trial."""
+    context, progress = trial.context, trial.progress
     weights = weights_of(context.spec, recipe.backbone, base=context.base)
     backbone = backbones.load(
         recipe.backbone, weights=weights, image_size=recipe.image_size, seed=recipe.seed
@@ -109,34 +103,27 @@ def _candidate(
     data = context.decode(backbone.preprocessing)
     head = context.task.head(backbone.feature_dim, len(data.class_names), seed=recipe.seed)
     network = Network(backbone, head, freeze_depth=recipe.freeze_depth)
-    pruned = _train(
-        network, data, recipe, claim=claim, context=context, progress=progress, deadline=deadline
-    )
-    if pruned:
+    if _train(trial, network, data, recipe):
         return None
     assert progress.best is not None and progress.best_log_probabilities is not None
     network.load_trained_state(progress.best_state)
     return keeping.keep(
         network,
         progress.best_log_probabilities,
-        keeping.Origin(claim.number, recipe, weights, progress.best),
+        keeping.Origin(trial.claim.number, recipe, weights, progress.best),
         data=data,
         context=context,
     )
 
 
-def _train(
-    network: Network,
-    data: TrainingData,
-    recipe: Recipe,
-    *,
-    claim: Claim,
-    context: StudyContext,
-    progress: Progress,
-    deadline: float | None,
-) -> bool:
+def _train(trial: _Trial, network: Network, data: TrainingData, recipe: Recipe) -> bool:
     """Train to the last epoch, the deadline or the pruner's stop; True when pruned."""
-    epochs = (context.epochs or context.alone)(network, data, recipe)
+    claim, context, progress = trial.claim, trial.context, trial.progress
+    keeper = resuming.open_point(
+        claim.number, network, data, recipe, context=context, progress=progress, stop=trial.stop
+    )
+    report_missing(claim, progress, context.store)
+    epochs = (context.epochs or context.alone)(network, data, recipe, keeper)
     # A generator left early is closed here, or its tensors would outlive the pruned trial.
     with closing(epochs):
         for result in epochs:
@@ -149,7 +136,7 @@ def _train(
                 behind = should_prune(claim, record)
             if behind and result.epoch < recipe.epochs:
                 return True
-            if deadline is not None and time.monotonic() >= deadline:
+            if trial.out_of_time:
                 return False
     return False
 
@@ -169,6 +156,13 @@ def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> E
         lr=result.lr,
         seconds=result.seconds,
     )
+
+
+def report_missing(claim: Claim, progress: Progress, store: Store) -> None:
+    """Tell Optuna what an earlier attempt reached, where its report was lost."""
+    with reachable(store):
+        for record in progress.epochs[claim.reported :]:
+            claim.trial.report(record.score, record.epoch - 1)
 
 
 def should_prune(claim: Claim, record: EpochRecord) -> bool:
@@ -196,16 +190,15 @@ def _tell_observer(
     )
 
 
-def _failed(
-    claim: Claim, progress: Progress, cause: str, message: str, *, started: float
-) -> TrialEnd:
+def _failed(trial: _Trial, cause: str, message: str) -> TrialEnd:
+    progress = trial.progress
     return TrialEnd(
-        number=claim.number,
+        number=trial.claim.number,
         state="failed",
         epochs=tuple(progress.epochs),
         score=progress.best.score if progress.best else None,
         best_epoch=progress.best.epoch if progress.best else None,
-        seconds=time.monotonic() - started,
+        seconds=progress.seconds,
         failure_cause=cause,
         failure_message=message,
     )

@@ -7,8 +7,9 @@ from contextlib import suppress
 
 from selector.errors import SelectorError
 from selector.events import TrialEnded, TrialStarted
+from selector.interrupts import Stop, held_back
 from selector.records import TrialEnd
-from selector.search import retention
+from selector.search import resuming, retention
 from selector.search.ahead import working_ahead
 from selector.search.claims import Claim, Claims
 from selector.search.context import StudyContext
@@ -20,7 +21,8 @@ def work(claims: Claims, context: StudyContext) -> str:
     """Take and run trials one after the other; gives the reason why the study ended.
 
     Whatever stops the worker from outside (Ctrl-C, SIGTERM, a store that is gone) leaves its trial
-    to be handed out again with the same number and parameters.
+    to be handed out again with the same number and parameters; the next worker goes on where this
+    one stopped.
     """
     context = working_ahead(claims, context)
     while True:
@@ -28,16 +30,18 @@ def work(claims: Claims, context: StudyContext) -> str:
         if isinstance(claim, str):
             return claim
         try:
-            _work_on(claim, claims, context)
+            with held_back() as stop:
+                _work_on(claim, claims, context, stop)
         except BaseException:
             # What stopped the worker is what the user must hear of. A trial that cannot be handed
             # back now, or has ended already, is set right by the first claim of the next run.
             with suppress(SelectorError):
                 claims.hand_back(claim)
             raise
+        stop.obey()
 
 
-def _work_on(claim: Claim, claims: Claims, context: StudyContext) -> None:
+def _work_on(claim: Claim, claims: Claims, context: StudyContext, stop: Stop) -> None:
     """Run one trial to its end and record that."""
     context.observe(
         TrialStarted(
@@ -48,8 +52,10 @@ def _work_on(claim: Claim, claims: Claims, context: StudyContext) -> None:
             heat=claim.heat,
         )
     )
-    end = run_trial(claim, context.for_heat(claim.heat), deadline=_deadline(claims, context))
+    trained_in = context.for_heat(claim.heat)
+    end = run_trial(claim, trained_in, deadline=_deadline(claims, context), stop=stop)
     claims.end(claim, end)
+    resuming.forget(claim.number, context)
     if end.state == "complete":
         _collect(context)
     context.observe(summary(claim, end, context))
@@ -68,14 +74,9 @@ def _collect(context: StudyContext) -> None:
 
 
 def _deadline(claims: Claims, context: StudyContext) -> float | None:
-    """The monotonic time at which the trial must stop, or None."""
-    budget = context.spec.budget
-    limits = []
-    if budget.trial_time is not None:
-        limits.append(budget.trial_time)
-    if budget.time is not None:
-        limits.append(budget.time - claims.seconds())
-    return time.monotonic() + min(limits) if limits else None
+    """The monotonic time at which the time of the study is over, or None."""
+    limit = context.spec.budget.time
+    return time.monotonic() + limit - claims.seconds() if limit is not None else None
 
 
 def summary(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:

@@ -159,6 +159,7 @@ class TrainingSpec(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     prefix_cache: Literal["auto", "off"] = "auto"
     fused_heads: Literal["auto", "off"] = "auto"
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0  # 0: at the end of every epoch
 
 
 class MemberSpec(Section):

@@ -61,7 +61,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, *, sha256: str | None = None) -> LoadedCheckpoint:
-    """The tensors and metadata of a file; checked against `sha256` where it is given.
+    """The tensors and metadata of a file; checked against `sha256`, or the beginning of it.
 
     Raises UnavailableError for a file that is missing, damaged, or not the one expected.
     """
@@ -73,7 +73,7 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> LoadedCheckpoin
             "(SELECTOR_ARTIFACTS), or use another trial: --trial N."
         ) from error
     found = hashlib.sha256(content).hexdigest()
-    if sha256 is not None and found != sha256:
+    if sha256 is not None and not found.startswith(sha256):
         raise UnavailableError(
             f"Checkpoint '{path}' has sha256 {found[:12]}..., not {sha256[:12]}... as stored. "
             "It was changed or damaged; restore it, or use another trial: --trial N."
@@ -100,6 +100,11 @@ def load_metadata(path: Path) -> dict[str, str]:
             return _metadata(start + file.read(length))
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UnavailableError(f"'{path}' cannot be read as a checkpoint: {error}.") from error
+
+
+def named_sha256(path: Path) -> str:
+    """The beginning of the hash that `save_checkpoint` put into a file's name."""
+    return path.stem.rpartition("-")[2]
 
 
 def _metadata(content: bytes) -> dict[str, str]:

@@ -17,6 +17,8 @@ from selector.training.evaluation import split_log_probabilities
 from selector.training.memory import out_of_memory_fails_the_trial
 from selector.training.network import Network
 from selector.training.prefix import HOLD_BYTES
+from selector.training.resume import Keeper, put_back
+from selector.training.seeds import Stream, generator
 from selector.training.sources import Sources, open_sources
 from selector.training.steps import Steps
 from selector.training.tally import Tally, fetch_later, tally
@@ -32,6 +34,7 @@ def train(
     task: Task,
     hold_bytes: int = HOLD_BYTES,
     prefix_cache: PrefixCache | None = None,
+    keeper: Keeper | None = None,
 ) -> Generator[EpochResult, None, None]:
     """Train `network` in place and yield one result an epoch, counted from 1.
 
@@ -39,10 +42,13 @@ def train(
     to keep them. Leave early with `contextlib.closing`, or device memory outlives the trial.
     Outputs of the frozen stages come from `prefix_cache`, or are held in memory up to `hold_bytes`;
     computing them counts as time of the first epoch. With fp32 on a CPU both give the same bits.
-    The device is waited for once an epoch. Raises TrialFailedError with the cause `non_finite` at
-    the end of the epoch in which a loss was not finite, or `oom`.
+    The device is waited for once an epoch. `keeper` is asked after every step whether it wants the
+    state of the training; where it has one of an earlier attempt, the epochs from there on come out
+    as they would have then: with fp32 on a CPU, bit by bit. Raises TrialFailedError with the cause
+    `non_finite` at the end of the epoch in which a loss was not finite, or `oom`.
     """
-    started = time.perf_counter()
+    start = keeper.start if keeper is not None else None
+    began = time.perf_counter()
     with out_of_memory_fails_the_trial(recipe, device):
         network.place(device)
         sources = open_sources(
@@ -57,9 +63,17 @@ def train(
             task=task,
         )
         labels = send(torch.tensor(data.validation.labels, dtype=torch.int64), device)
-    for epoch in range(1, recipe.epochs + 1):
+        steps.began = began
+        if start is not None:
+            put_back(start, network, steps.optimizer, steps.scaler)
+            steps.began -= start.seconds
+    for epoch in range(start.epoch if start is not None else 1, recipe.epochs + 1):
         with out_of_memory_fails_the_trial(recipe, device):
-            total = steps.epoch(sources.train(epoch), epoch)
+            draws = generator(recipe.seed, Stream.AUGMENT, epoch=epoch)
+            total = steps.epoch(
+                sources.train(epoch, draws), epoch, draws=draws, start=start, keeper=keeper
+            )
+            start = None  # only the first epoch here was begun before
             predictions = _predictions(steps, sources)
             found = tally(total, predictions, labels)
         _require_finite(found, recipe, epoch)
@@ -68,12 +82,14 @@ def train(
             train_loss=found.train_loss / len(data.train.labels),
             validation_loss=found.validation_loss,
             lr=steps.lr,
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - steps.began,
             confusion=found.confusion,
             fetch=fetch_later(predictions),
         )
+        if keeper is not None and epoch < recipe.epochs and keeper.wants(0):
+            keeper.keep(steps.state(epoch + 1))
         # The caller's time between two epochs is not ours.
-        started = time.perf_counter()
+        steps.began = time.perf_counter()
 
 
 def _predictions(steps: Steps, sources: Sources) -> Tensor:

@@ -67,11 +67,19 @@ class ComputedPrefix:
 class AugmentedPrefix:
     """Runs the prefix on this epoch's views of the images; made anew for each epoch."""
 
-    def __init__(self, computed: ComputedPrefix, name: str, *, seed: int, epoch: int) -> None:
+    def __init__(
+        self,
+        computed: ComputedPrefix,
+        name: str,
+        *,
+        seed: int,
+        epoch: int,
+        draws: torch.Generator | None = None,
+    ) -> None:
         self._computed = computed
         self._name = name
         self._epoch = epoch
-        self._generator = generator(seed, Stream.AUGMENT, epoch=epoch)
+        self._generator = draws or generator(seed, Stream.AUGMENT, epoch=epoch)
 
     def features(self, indices: Tensor) -> Tensor:
         """The prefix's output for one view of each image; the order of calls matters."""

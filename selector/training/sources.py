@@ -27,13 +27,15 @@ class Sources:
     augment: str
     seed: int
 
-    def train(self, epoch: int) -> PrefixSource:
-        """What this epoch trains on."""
+    def train(self, epoch: int, draws: torch.Generator | None = None) -> PrefixSource:
+        """What this epoch trains on; `draws` replaces the epoch's own stream of random views."""
         if self.stored is not None:
             return self.stored.showing(partial(augment.view_of, self.augment, epoch=epoch))
         if self.augment == "none":
             return self.computed
-        return AugmentedPrefix(self.computed, self.augment, seed=self.seed, epoch=epoch)
+        return AugmentedPrefix(
+            self.computed, self.augment, seed=self.seed, epoch=epoch, draws=draws
+        )
 
 
 def open_sources(

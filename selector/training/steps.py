@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
@@ -17,13 +18,26 @@ from selector.training import optim, precision
 from selector.training.batches import epoch_order, training_batches
 from selector.training.network import Network
 from selector.training.prefix import PrefixSource
+from selector.training.resume import (
+    Keeper,
+    TrainingState,
+    captured,
+    position,
+    put_position_back,
+)
 from selector.training.seeds import seeded_layers
 from selector.training.transfer import send
+
+_NOTHING: Mapping[str, Tensor] = {}
 
 
 @dataclass
 class Steps:
-    """What all epochs of one trial share; `lr` is the head's rate in the latest step."""
+    """What all epochs of one trial share.
+
+    `lr` is the head's rate in the latest step, `began` the time (of `time.perf_counter`) at which
+    the epoch began: earlier, where an earlier attempt already trained on it.
+    """
 
     network: Network
     recipe: Recipe
@@ -34,6 +48,7 @@ class Steps:
     optimizer: Optimizer
     scaler: torch.amp.GradScaler
     lr: float = 0.0
+    began: float = 0.0
 
     @classmethod
     def prepare(
@@ -61,27 +76,58 @@ class Steps:
             scaler=precision.grad_scaler(recipe.precision, device),
         )
 
-    def epoch(self, source: PrefixSource, epoch: int) -> Tensor:
+    def state(
+        self, epoch: int, step: int = 0, within: Mapping[str, Tensor] = _NOTHING
+    ) -> TrainingState:
+        """All that goes on from here depends on: `step` is the next one of the epoch."""
+        return captured(
+            self.network,
+            self.optimizer,
+            self.scaler,
+            epoch=epoch,
+            step=step,
+            seconds=time.perf_counter() - self.began if step else 0.0,
+            within=within,
+        )
+
+    def epoch(
+        self,
+        source: PrefixSource,
+        epoch: int,
+        *,
+        draws: torch.Generator | None = None,
+        start: TrainingState | None = None,
+        keeper: Keeper | None = None,
+    ) -> Tensor:
         """One pass over the training samples; the sum of their losses, a scalar on the device.
 
-        The sum is not finite where one of the losses was not.
+        The sum is not finite where one of the losses was not. `start` is where an earlier attempt
+        left this epoch; `keeper` is asked after every step whether it wants the state. `draws` is
+        the generator that `source` takes its random views from.
         """
         recipe, n = self.recipe, len(self.labels)
         batches = training_batches(epoch_order(n, seed=recipe.seed, epoch=epoch), recipe.batch_size)
         # All targets of the epoch in one copy.
         ordered = send(self.labels[torch.cat(list(batches))], self.device)
         targets = torch.split(ordered, [len(indices) for indices in batches])
+        done = start.step if start is not None else 0
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         self.network.train()
         # The stream may read ahead in a thread, which ends with it.
         with (
             seeded_layers(recipe.seed, self.device, epoch=epoch),
-            closing(source.stream(batches)) as stream,
+            closing(source.stream(batches[done:])) as stream,
         ):
-            first = (epoch - 1) * len(batches)
-            for step, (inputs, wanted) in enumerate(zip(stream, targets, strict=True), start=first):
-                self._set_learning_rate(step, len(batches))
+            if start is not None and done:
+                put_position_back(start, total, self.device, draws)
+                self._set_learning_rate(epoch, done - 1, len(batches))
+            pairs = zip(stream, targets[done:], strict=True)
+            for step, (inputs, wanted) in enumerate(pairs, start=done):
+                self._set_learning_rate(epoch, step, len(batches))
                 total += self._step(inputs, wanted).detach() * len(wanted)
+                if keeper is not None and keeper.wants(step + 1):
+                    within = position(total, self.device, draws)
+                    keeper.keep(self.state(epoch, step + 1, within))
         return total
 
     def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -105,10 +151,10 @@ class Steps:
         scaler.update()
         return loss
 
-    def _set_learning_rate(self, step: int, steps_an_epoch: int) -> None:
+    def _set_learning_rate(self, epoch: int, step: int, steps_an_epoch: int) -> None:
         recipe = self.recipe
         factor = optim.schedule_factor(
-            step,
+            (epoch - 1) * steps_an_epoch + step,
             recipe.epochs * steps_an_epoch,
             warmup_steps=round(recipe.warmup_epochs * steps_an_epoch),
             schedule=recipe.schedule,

@@ -101,9 +101,9 @@ def one_refuses(folder: Path, seat: Seat, observe: Observer) -> str:
 
 def works_until_stopped(folder: Path, seat: Seat, observe: Observer) -> str:
     """Leaves a file when it begins and another one when it is stopped."""
-    (folder / f"{seat.number}.began").write_text(str(os.getpid()))
-    observe(epoch(seat.number, 1))
     try:
+        (folder / f"{seat.number}.began").write_text(str(os.getpid()))
+        observe(epoch(seat.number, 1))
         time.sleep(120)
     except Terminated:
         (folder / f"{seat.number}.stopped").touch()
