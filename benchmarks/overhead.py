@@ -186,8 +186,8 @@ def _fill(store: Store, spec: StudySpec, run_id: int, numbers: range) -> None:
                 origin="sampler",
                 seed=0,
             )
-            trial_rows.start_trial(connection, spec.name, run_id, start)
-            trial_rows.finish_trial(connection, spec.name, _end(number))
+            trial_rows.start_trial(connection, spec.name, run_id, start, lease=None)
+            trial_rows.finish_trial(connection, spec.name, _end(number), lease=None)
     filled.add_trials(
         create_trial(
             params=params,

@@ -7,9 +7,11 @@ SelectorError                    1
 │   └── UnknownNameError             ... a name that no menu lists
 ├── ConflictError                3   the store holds something that disagrees
 ├── UnavailableError             4   store, weights or device cannot be reached
+│   └── StoreSilentError             ... the store, for the moment
 ├── NoCandidateError             5   the budget ended and no trial completed
 ├── InterruptedRun             130   stopped by the user (143 for SIGTERM); resumable
-└── TrialFailedError             1   one trial failed, with a cause; never leaves the worker loop
+├── TrialFailedError             1   one trial failed, with a cause; never leaves the worker loop
+└── TrialLostError               1   one trial is another worker's now; never leaves the worker loop
 """
 
 from __future__ import annotations
@@ -83,6 +85,10 @@ class UnavailableError(SelectorError):
     exit_code = 4
 
 
+class StoreSilentError(UnavailableError):
+    """The store does not answer now and may do so later: away, or its lock is held too long."""
+
+
 class NoCandidateError(SelectorError):
     """The budget ended without one completed trial."""
 
@@ -105,6 +111,10 @@ class TrialFailedError(SelectorError):
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
         self.cause = cause
+
+
+class TrialLostError(SelectorError):
+    """The lease of a trial ran out and it was handed out again; nothing of it is written here."""
 
 
 def visible(text: str) -> str:

@@ -51,6 +51,8 @@ from selector.records.training import (
 )
 from selector.records.workers import (
     Assignment,
+    HeldTrial,
+    Lease,
     Seat,
 )
 
@@ -67,9 +69,11 @@ __all__ = [
     "EpochResult",
     "Floats",
     "Goal",
+    "HeldTrial",
     "Ints",
     "Leaderboard",
     "LeaderboardRow",
+    "Lease",
     "Origin",
     "Prediction",
     "Preprocessing",

@@ -26,7 +26,6 @@ from selector.search import keeping
 from selector.search.claims import Claim
 from selector.search.context import StudyContext
 from selector.search.recipe import recipe_of, weights_of
-from selector.search.storage import reachable
 from selector.training import Network
 from selector.training.memory import out_of_memory_fails_the_trial
 
@@ -145,8 +144,7 @@ def _train(
                 progress.best_state = network.trained_state()
                 progress.best_log_probabilities = result.log_probabilities
             _tell_observer(claim, record, progress, context)
-            with reachable(context.store):
-                behind = should_prune(claim, record)
+            behind = should_prune(claim, record)
             if behind and result.epoch < recipe.epochs:
                 return True
             if deadline is not None and time.monotonic() >= deadline:
@@ -172,12 +170,8 @@ def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> E
 
 
 def should_prune(claim: Claim, record: EpochRecord) -> bool:
-    """Report the epoch to Optuna (steps count from 0) and ask its pruner."""
-    step = record.epoch - 1
-    if record.epoch > claim.reported:
-        claim.trial.report(record.score, step)
-    # A trial that was handed back runs again over epochs that the pruner has already passed.
-    return record.epoch >= claim.reported and claim.trial.should_prune()
+    """Report the epoch to Optuna and ask its pruner."""
+    return claim.reports.add(record.epoch, record.score)
 
 
 def _tell_observer(

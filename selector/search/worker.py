@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from selector.errors import SelectorError
-from selector.events import TrialEnded, TrialStarted
+from selector.errors import SelectorError, TrialLostError
+from selector.events import TrialEnded, TrialLost, TrialStarted
 from selector.records import TrialEnd
 from selector.search.ahead import working_ahead
 from selector.search.claims import Claim, Claims
@@ -18,8 +18,9 @@ from selector.selection.best import best_candidate
 def work(claims: Claims, context: StudyContext) -> str:
     """Take and run trials one after the other; gives the reason why the study ended.
 
-    Whatever stops the worker from outside (Ctrl-C, SIGTERM, a store that is gone) leaves its trial
-    to be handed out again with the same number and parameters.
+    Whatever stops the worker from outside (Ctrl-C, SIGTERM, a store that stays away) leaves its
+    trial to be handed out again with the same number and parameters. A trial that was handed out
+    while nothing was heard of this worker is another's: its result here is dropped.
     """
     context = working_ahead(claims, context)
     while True:
@@ -27,7 +28,10 @@ def work(claims: Claims, context: StudyContext) -> str:
         if isinstance(claim, str):
             return claim
         try:
-            _work_on(claim, claims, context)
+            with claim.heartbeat.beating():
+                _work_on(claim, claims, context)
+        except TrialLostError as lost:
+            context.observe(TrialLost(number=claim.number, reason=str(lost)))
         except BaseException:
             # What stopped the worker is what the user must hear of. A trial that cannot be handed
             # back now, or has ended already, is set right by the first claim of the next run.
@@ -48,7 +52,7 @@ def _work_on(claim: Claim, claims: Claims, context: StudyContext) -> None:
     )
     end = run_trial(claim, context, deadline=_deadline(claims, context))
     claims.end(claim, end)
-    context.observe(summary(claim, end, context))
+    context.observe(claims.ride_out(lambda: summary(claim, end, context)))
 
 
 def _deadline(claims: Claims, context: StudyContext) -> float | None:
