@@ -139,10 +139,11 @@ def _trial(claims: Claims, context: StudyContext) -> Cost:
     assert isinstance(claim, Claim), claim
     marks.append(time.perf_counter())
     assert claim.number == end.number
-    for record in end.epochs:
-        should_prune(claim, record)
-    marks.append(time.perf_counter())
-    claims.end(claim, end)
+    with claim.heartbeat.beating():
+        for record in end.epochs:
+            should_prune(claim, record)
+        marks.append(time.perf_counter())
+        claims.end(claim, end)
     worker.summary(claim, end, context)
     marks.append(time.perf_counter())
     parts = [*(b - a for a, b in itertools.pairwise(marks)), time.process_time() - cpu]

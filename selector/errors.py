@@ -86,7 +86,14 @@ class UnavailableError(SelectorError):
 
 
 class StoreSilentError(UnavailableError):
-    """The store does not answer now and may do so later: away, or its lock is held too long."""
+    """The store does not answer now and may do so later: away, or its lock is held too long.
+
+    `reason` is what the database said, in one line.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NoCandidateError(SelectorError):

@@ -20,8 +20,11 @@ from selector.events import (
     FunnelEnded,
     RunEnded,
     RunReady,
+    StoreAnswers,
+    StoreSilent,
     StudyChanged,
     TrialEnded,
+    TrialLost,
     TrialStarted,
     WorkerNote,
 )
@@ -70,6 +73,7 @@ class LiveView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._seen = Seen()
+        self._store_lines = wording.StoreLines()
         self._live = Live(
             get_renderable=self._draw, console=console, refresh_per_second=5, transient=True
         )
@@ -104,8 +108,8 @@ class LiveView:
                     seen.running[event.number].epoch = event
             case TrialEnded():
                 self._end_trial(event)
-            case WorkerNote():
-                self._print(Text(wording.worker_line(event), style="yellow"))
+            case TrialLost() | StoreSilent() | StoreAnswers() | WorkerNote():
+                self._warn(event)
             case RunEnded():
                 seen.running.clear()
                 took = figures.duration(event.seconds)
@@ -120,6 +124,18 @@ class LiveView:
             wording.budget_line(ready),
         ):
             self._print(Text(line, style="dim"))
+
+    def _warn(self, event: TrialLost | StoreSilent | StoreAnswers | WorkerNote) -> None:
+        match event:
+            case TrialLost():
+                self._seen.running.pop(event.number, None)
+                said: str | None = wording.lost_line(event)
+            case WorkerNote():
+                said = wording.worker_line(event)
+            case _:
+                said = self._store_lines.line(event)
+        if said is not None:
+            self._print(Text(said, style="yellow"))
 
     def _end_trial(self, ended: TrialEnded) -> None:
         seen = self._seen

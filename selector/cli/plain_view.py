@@ -10,8 +10,11 @@ from selector.events import (
     FunnelEnded,
     RunEnded,
     RunReady,
+    StoreAnswers,
+    StoreSilent,
     StudyChanged,
     TrialEnded,
+    TrialLost,
     WorkerNote,
 )
 from selector.reporting import figures
@@ -22,6 +25,7 @@ class PlainView:
 
     def __init__(self) -> None:
         self._names = 0
+        self._store_lines = wording.StoreLines()
 
     def __call__(self, event: Event) -> None:
         """Print what the event is worth."""
@@ -46,6 +50,11 @@ class PlainView:
                     note(line)
             case TrialEnded():
                 note(wording.trial_line(event, names=self._names) + wording.best_part(event))
+            case TrialLost():
+                note(wording.lost_line(event))
+            case StoreSilent() | StoreAnswers():
+                if (said := self._store_lines.line(event)) is not None:
+                    note(said)
             case WorkerNote():
                 note(wording.worker_line(event))
             case RunEnded(reason=reason, seconds=seconds):

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from selector.cli import data_findings
-from selector.events import FunnelEnded, RunReady, StudyChanged, TrialEnded, WorkerNote
+from selector.events import (
+    FunnelEnded,
+    RunReady,
+    StoreAnswers,
+    StoreSilent,
+    StudyChanged,
+    TrialEnded,
+    TrialLost,
+    WorkerNote,
+)
 from selector.reporting import figures
 
 # The parameters that every reader looks for, and what they are called in a narrow line.
@@ -75,6 +84,30 @@ def trial_line(ended: TrialEnded, *, names: int) -> str:
         return f"{start}  {figures.safe(ended.failure or 'no reason given')}"
     at = f"{figures.score(ended.score)} @ {ended.best_epoch}/{ended.epochs}"
     return f"{start}  {at:<13} {figures.duration(ended.seconds):>6}"
+
+
+def lost_line(lost: TrialLost) -> str:
+    """A trial that this run lost to another worker."""
+    return f"trial {lost.number:>3}  lost      {figures.safe(lost.reason)}"
+
+
+class StoreLines:
+    """One line when the store falls silent and one when it answers, however many workers say so."""
+
+    def __init__(self) -> None:
+        self._silent = False
+
+    def line(self, event: StoreSilent | StoreAnswers) -> str | None:
+        """What is worth saying now."""
+        silent = isinstance(event, StoreSilent)
+        if silent == self._silent:
+            return None
+        self._silent = silent
+        if isinstance(event, StoreSilent):
+            why = figures.safe(event.reason)
+            return f"store   does not answer; training goes on, results are kept here ({why})"
+        took = figures.duration(event.seconds)
+        return f"store   answers again after {took}; what was kept is written"
 
 
 def worker_line(note: WorkerNote) -> str:

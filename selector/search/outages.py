@@ -56,7 +56,7 @@ class Outages:
         """Take note that the store does not answer."""
         if self._began is None:
             self._began = time.monotonic()
-            self._observe(StoreSilent(reason=str(error)))
+            self._observe(StoreSilent(reason=error.reason))
 
     def end(self) -> None:
         """Take note that the store answers."""

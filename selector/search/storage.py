@@ -37,11 +37,13 @@ def reachable(store: Store) -> Iterator[None]:
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
         database_error = error.__cause__ or error
         cause = str(database_error).partition("\n")[0]
-        kind = StoreSilentError if may_pass(database_error) else UnavailableError
-        raise kind(
+        message = (
             f"The store {safe_url(store.url)} failed: {cause}. The trial is kept; when the store "
             "answers again, the same command continues."
-        ) from error
+        )
+        if may_pass(database_error):
+            raise StoreSilentError(message, reason=cause) from error
+        raise UnavailableError(message) from error
 
 
 def open_storage(store: Store) -> RDBStorage:

@@ -118,8 +118,9 @@ def reaching(url: URL) -> Iterator[None]:
     except DBAPIError as error:
         if isinstance(error, _OURS):
             raise
-        kind = StoreSilentError if may_pass(error) else UnavailableError
-        raise kind(_why(url, error)) from None
+        if may_pass(error):
+            raise StoreSilentError(_why(url, error), reason=_first_line(error)) from None
+        raise UnavailableError(_why(url, error)) from None
 
 
 def may_pass(error: BaseException | None) -> bool:
@@ -176,8 +177,12 @@ def _set_utc(connection: Any, _record: object) -> None:
     connection.autocommit = False
 
 
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().split("\n")[0].rstrip(".")
+
+
 def _why(url: URL, error: DBAPIError) -> str:
-    first_line = str(error.orig).strip().split("\n")[0].rstrip(".")
+    first_line = _first_line(error)
     where = f"Store '{safe_url(url)}' cannot be used: {first_line}."
     file = sqlite_file(url)
     if file is None:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    case,
     cast,
     extract,
     func,
@@ -71,18 +72,17 @@ def held_trials(
         select(
             TrialTable.number,
             TrialTable.lease_token,
-            TrialTable.lease_until.is_not(None),
-            until - _now(connection),
+            case((TrialTable.lease_until.is_not(None), until - _now(connection))),
         ).where(TrialTable.study_id == study_id(connection, study), TrialTable.state == "running")
     ).all()
     return tuple(
-        HeldTrial(number=number, token=token, seconds_left=_plausible(left) if leased else None)
-        for number, token, leased, left in rows
+        HeldTrial(number=number, token=token, seconds_left=_plausible(left))
+        for number, token, left in rows
     )
 
 
-def _plausible(seconds: float) -> float:
-    return 0.0 if seconds > LONGEST_SECONDS else seconds
+def _plausible(seconds: float | None) -> float | None:
+    return 0.0 if seconds is not None and seconds > LONGEST_SECONDS else seconds
 
 
 def _now(connection: Connection) -> ColumnElement[float]:
