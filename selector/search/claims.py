@@ -46,6 +46,8 @@ ORIGIN = "selector:origin"
 PLANNED = "selector:planned"
 WAIT_SECONDS = 300.0
 POLL_SECONDS = 1.0
+# Of a lease: time for every worker that lives to renew its own, when the store is back.
+PATIENCE = 2 / RENEWALS
 HAND_BACK_SECONDS = 5.0  # on the way out nobody wants to wait; the next run repairs what is left
 Result = TypeVar("Result")
 
@@ -280,8 +282,7 @@ class Claims:
         return min(waiting, default=len(trials))
 
     def _reconcile(self) -> tuple[TrialOutcome, ...]:
-        # Time for every worker that lives to renew its lease, when it can again.
-        patience = 2 * self._lease_seconds / RENEWALS
+        patience = PATIENCE * self._lease_seconds
         return reconcile(
             self._store,
             self._study,
