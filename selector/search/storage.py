@@ -35,8 +35,9 @@ def reachable(store: Store) -> Iterator[None]:
     try:
         yield
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-        database_error = error.__cause__ or error
-        cause = str(database_error).partition("\n")[0]
+        # Optuna wraps the database's error, SQLAlchemy's own has the driver's beneath.
+        database_error = error if isinstance(error, SQLAlchemyError) else error.__cause__
+        cause = str(error.__cause__ or error).partition("\n")[0]
         message = (
             f"The store {safe_url(store.url)} failed: {cause}. The trial is kept; when the store "
             "answers again, the same command continues."

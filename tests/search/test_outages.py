@@ -33,7 +33,7 @@ from tests.search.test_claims import pruned, take
 from tests.search.test_leases import claims_of
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 240.0  # of a test with a worker whose machine is busy
+PATIENCE_SECONDS = 60.0  # of a test with a worker whose machine is busy
 
 Outage = Callable[[], Any]  # a context in which the database does not answer
 
