@@ -139,10 +139,11 @@ def _trial(claims: Claims, context: StudyContext) -> Cost:
     assert isinstance(claim, Claim), claim
     marks.append(time.perf_counter())
     assert claim.number == end.number
-    for record in end.epochs:
-        should_prune(claim, record)
-    marks.append(time.perf_counter())
-    claims.end(claim, end)
+    with claim.heartbeat.beating():
+        for record in end.epochs:
+            should_prune(claim, record)
+        marks.append(time.perf_counter())
+        claims.end(claim, end)
     worker.summary(claim, end, context)
     marks.append(time.perf_counter())
     parts = [*(b - a for a, b in itertools.pairwise(marks)), time.process_time() - cpu]
@@ -186,8 +187,8 @@ def _fill(store: Store, spec: StudySpec, run_id: int, numbers: range) -> None:
                 origin="sampler",
                 seed=0,
             )
-            trial_rows.start_trial(connection, spec.name, run_id, start)
-            trial_rows.finish_trial(connection, spec.name, _end(number))
+            trial_rows.start_trial(connection, spec.name, run_id, start, lease=None)
+            trial_rows.finish_trial(connection, spec.name, _end(number), lease=None)
     filled.add_trials(
         create_trial(
             params=params,

@@ -7,11 +7,13 @@ SelectorError                    1
 │   └── UnknownNameError             ... a name that no menu lists
 ├── ConflictError                3   the store holds something that disagrees
 ├── UnavailableError             4   store, weights or device cannot be reached
+│   └── StoreSilentError             ... the store, for the moment
 ├── LimitsUnmetError             1   no network of the study may be shipped
 ├── NoCandidateError             5   the budget ended and no trial completed
 ├── InterruptedRun             130   stopped by the user (143 for SIGTERM); resumable
 ├── ParityError                  1   an exported file does not score what is stored
-└── TrialFailedError             1   one trial failed, with a cause; never leaves the worker loop
+├── TrialFailedError             1   one trial failed, with a cause; never leaves the worker loop
+└── TrialLostError               1   one trial is another worker's now; never leaves the worker loop
 """
 
 from __future__ import annotations
@@ -85,6 +87,17 @@ class UnavailableError(SelectorError):
     exit_code = 4
 
 
+class StoreSilentError(UnavailableError):
+    """The store does not answer now and may do so later: away, or its lock is held too long.
+
+    `reason` is what the database said, in one line.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class LimitsUnmetError(SelectorError):
     """What would be trained, or what was exported, exceeds the study's limits."""
 
@@ -118,6 +131,10 @@ class TrialFailedError(SelectorError):
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
         self.cause = cause
+
+
+class TrialLostError(SelectorError):
+    """The lease of a trial ran out and it was handed out again; nothing of it is written here."""
 
 
 def visible(text: str) -> str:

@@ -166,6 +166,28 @@ class FinalsEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialLost:
+    """A trial was handed out again because its worker was not heard of; what it had is dropped."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSilent:
+    """The store does not answer a worker; training goes on and what it reports is kept."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAnswers:
+    """The store answers that worker again, after as many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerNote:
     """A line that a worker in another process printed, or what became of that worker."""
 
@@ -201,6 +223,9 @@ Event = (
     | HeadsFused
     | EpochEnded
     | TrialEnded
+    | TrialLost
+    | StoreSilent
+    | StoreAnswers
     | WorkerNote
     | FinalsReady
     | FinalsEnded

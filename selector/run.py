@@ -133,7 +133,7 @@ def _run(
             goal=spec.metric.goal,
             pruner=pruner,
         )
-        claims = Claims(store, optuna_study, spec, run_id=run_id)
+        claims = Claims(store, optuna_study, spec, run_id=run_id, observe=observe)
         for event in _changes(registered):
             observe(event)
         observe(_ready(prepared, store, seats=seats))

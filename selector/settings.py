@@ -13,6 +13,8 @@ from selector.errors import InputError
 _PREFIX = "SELECTOR_"
 _ALLOWED = {
     "cache_gb": "a number of gigabytes from 0 up, such as 20",
+    "lease_seconds": "a number of seconds from 1 to 3600, such as 180",
+    "outage_seconds": "a number of seconds from 0 up, such as 300",
     "offline": "true or false",
 }
 
@@ -20,7 +22,9 @@ _ALLOWED = {
 class Settings(BaseSettings):
     """Store URL, cache and artifact folders, and whether the network may be used.
 
-    `cache_gb` bounds the outputs of frozen stages that are kept below `cache`.
+    `cache_gb` bounds the outputs of frozen stages that are kept below `cache`. A worker that is not
+    heard of for `lease_seconds` loses its trial; a store that does not answer for `outage_seconds`
+    while a worker has nothing else to do ends that worker.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
@@ -30,6 +34,8 @@ class Settings(BaseSettings):
     cache_gb: float = Field(default=20.0, ge=0, allow_inf_nan=False)
     artifacts: Path = Path("selector-artifacts")
     offline: bool = False
+    lease_seconds: float = Field(default=180.0, ge=1, le=3600, allow_inf_nan=False)
+    outage_seconds: float = Field(default=300.0, ge=0, allow_inf_nan=False)
 
 
 def load_settings() -> Settings:

@@ -58,7 +58,7 @@ def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
                 goal=spec.metric.goal,
                 pruner=pruner,
             )
-            claims = Claims(store, optuna_study, spec, run_id=assignment.run_id)
+            claims = Claims(store, optuna_study, spec, run_id=assignment.run_id, observe=observe)
             return work(claims, context)
 
 

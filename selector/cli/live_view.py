@@ -22,7 +22,10 @@ from selector.events import (
     RankingProgress,
     RunEnded,
     RunReady,
+    StoreAnswers,
+    StoreSilent,
     TrialEnded,
+    TrialLost,
     TrialStarted,
     WorkerNote,
 )
@@ -66,7 +69,8 @@ class Seen:
         return max(0.0, trials * typical - spent) / max(1, len(self.running))
 
 
-_STYLES = {FinalsEnded: "bold", WorkerNote: "yellow"}  # of lines that stay; the others are dim
+# Lines that stay; the others are dim.
+_EVENT_STYLES: dict[type[Event], str] = {FinalsEnded: "bold", WorkerNote: "yellow"}
 
 
 class LiveView:
@@ -75,6 +79,7 @@ class LiveView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._seen = Seen()
+        self._store_lines = wording.StoreLines()
         self._live = Live(
             get_renderable=self._draw, console=console, refresh_per_second=5, transient=True
         )
@@ -106,12 +111,14 @@ class LiveView:
                 seen.running[event.number].epoch = event
             case TrialEnded():
                 self._end_trial(event)
+            case TrialLost() | StoreSilent() | StoreAnswers():
+                self._warn(event)
             case RunEnded():
                 seen.running.clear()
                 took = figures.duration(event.seconds)
                 self._print(Text(f"ended   {event.reason}, after {took}\n", style="dim"))
             case _:
-                style = _STYLES.get(type(event), "dim")
+                style = _EVENT_STYLES.get(type(event), "dim")
                 for line in wording.said(event):
                     self._print(Text(line, style=style))
 
@@ -131,6 +138,15 @@ class LiveView:
         if seen.ready is not None:  # what is left is counted in runs of the finals now
             seen.ready = replace(seen.ready, trials=ready.runs)
         seen.counts, seen.best_score, seen.best_trial = ready.earlier, None, None
+
+    def _warn(self, event: TrialLost | StoreSilent | StoreAnswers) -> None:
+        if isinstance(event, TrialLost):
+            self._seen.running.pop(event.number, None)
+            said: str | None = wording.lost_line(event)
+        else:
+            said = self._store_lines.line(event)
+        if said is not None:
+            self._print(Text(said, style="yellow"))
 
     def _end_trial(self, ended: TrialEnded) -> None:
         seen = self._seen

@@ -10,7 +10,10 @@ from selector.events import (
     FinalsReady,
     RunEnded,
     RunReady,
+    StoreAnswers,
+    StoreSilent,
     TrialEnded,
+    TrialLost,
 )
 from selector.reporting import figures
 
@@ -20,6 +23,7 @@ class PlainView:
 
     def __init__(self) -> None:
         self._names = 0
+        self._store_lines = wording.StoreLines()
 
     def __call__(self, event: Event) -> None:
         """Print what the event is worth."""
@@ -40,6 +44,11 @@ class PlainView:
                 note(wording.finals_line(event))
             case TrialEnded():
                 note(wording.trial_line(event, names=self._names) + wording.best_part(event))
+            case TrialLost():
+                note(wording.lost_line(event))
+            case StoreSilent() | StoreAnswers():
+                if (said := self._store_lines.line(event)) is not None:
+                    note(said)
             case RunEnded(reason=reason, seconds=seconds):
                 note(f"ended   {reason}, after {figures.duration(seconds)}")
             case _:

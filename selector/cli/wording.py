@@ -13,8 +13,11 @@ from selector.events import (
     FunnelEnded,
     LimitsChecked,
     RunReady,
+    StoreAnswers,
+    StoreSilent,
     StudyChanged,
     TrialEnded,
+    TrialLost,
     TrialNote,
     WorkerNote,
 )
@@ -118,6 +121,30 @@ def trial_line(ended: TrialEnded, *, names: int) -> str:
 def note_line(note: TrialNote) -> str:
     """Where a trial that was begun before goes on."""
     return f"trial {note.number:>3}  {figures.safe(note.text)}"
+
+
+def lost_line(lost: TrialLost) -> str:
+    """A trial that this run lost to another worker."""
+    return f"trial {lost.number:>3}  lost      {figures.safe(lost.reason)}"
+
+
+class StoreLines:
+    """One line when the store falls silent and one when it answers, however many workers say so."""
+
+    def __init__(self) -> None:
+        self._silent = False
+
+    def line(self, event: StoreSilent | StoreAnswers) -> str | None:
+        """What is worth saying now."""
+        silent = isinstance(event, StoreSilent)
+        if silent == self._silent:
+            return None
+        self._silent = silent
+        if isinstance(event, StoreSilent):
+            why = figures.safe(event.reason)
+            return f"store   does not answer; training goes on, results are kept here ({why})"
+        took = figures.duration(event.seconds)
+        return f"store   answers again after {took}; what was kept is written"
 
 
 def worker_line(note: WorkerNote) -> str:

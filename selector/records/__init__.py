@@ -81,6 +81,8 @@ from selector.records.training import (
 )
 from selector.records.workers import (
     Assignment,
+    HeldTrial,
+    Lease,
     Seat,
 )
 
@@ -107,9 +109,11 @@ __all__ = [
     "Floats",
     "Goal",
     "Heat",
+    "HeldTrial",
     "Ints",
     "Leaderboard",
     "LeaderboardRow",
+    "Lease",
     "Licence",
     "NetworkCost",
     "OpenedRole",

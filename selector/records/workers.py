@@ -22,3 +22,26 @@ class Assignment:
     run_id: int
     folder: str
     store: str = field(repr=False)  # the full URL, password included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to run one trial: `token` tells its owner from every other, ever.
+
+    It lasts `seconds` from when it was last renewed.
+    """
+
+    token: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldTrial:
+    """A running trial as all workers see it.
+
+    `seconds_left` of its lease is 0 or less where that is over, None where it never had one.
+    """
+
+    number: int
+    token: str | None
+    seconds_left: float | None

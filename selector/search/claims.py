@@ -2,28 +2,31 @@
 
 Optuna commits on its own, so a crash can leave its record and ours apart. Our row is the truth: it
 is written before Optuna is told, and `reconcile`, which runs under the lock before every claim,
-brings Optuna's record in line.
+brings Optuna's record in line. A running trial is its worker's as long as the lease in that row
+lasts; whoever lost it cannot write to it any more.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TypeVar
 
 import optuna
-import psutil
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
+from selector.errors import StoreSilentError
+from selector.events import Event, Observer
 from selector.records import (
     Heat,
+    Lease,
     Origin,
     RunRow,
     Scalar,
@@ -33,21 +36,35 @@ from selector.records import (
     TrialStart,
 )
 from selector.search import budget, foresight, retrying, samplers, space, startup
+from selector.search.heartbeat import RENEWALS, Heartbeat
+from selector.search.outages import Outages
+from selector.search.owners import (
+    OWNER,
+    listed,
+    owners,
+    process_named,
+    reconcile,
+    set_waiting,
+    tell,
+)
+from selector.search.reports import Reports
 from selector.search.storage import reachable
+from selector.settings import Settings, load_settings
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
 
-OWNER = "selector:owner"
 ORIGIN = "selector:origin"
 PLANNED = "selector:planned"
 WAIT_SECONDS = 300.0
 POLL_SECONDS = 1.0
+# Of a lease: time for every worker that lives to renew its own, when the store is back.
+PATIENCE = 2 / RENEWALS
 HAND_BACK_SECONDS = 5.0  # on the way out nobody wants to wait; the next run repairs what is left
-_OPTUNA_STATES = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
+Result = TypeVar("Result")
+
+
+def _nobody(event: Event) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,8 @@ class Claim:
     params: Mapping[str, Scalar]
     origin: Origin
     epochs: int
+    heartbeat: Heartbeat
+    reports: Reports
     reported: int = 0  # epochs that an earlier worker reported before it handed the trial back
     heat: Heat | None = None  # of the finals: another seed than the study's, and perhaps a fold
 
@@ -68,7 +87,11 @@ class Claim:
 
 
 class Claims:
-    """The trials of one study, as one worker takes and ends them."""
+    """The trials of one study, as one worker takes and ends them.
+
+    Every call rides out a store that is silent for a while; `observe` hears of it. `settings` say
+    for how long, and how long a lease lasts; by default they are read from the environment.
+    """
 
     def __init__(
         self,
@@ -78,6 +101,8 @@ class Claims:
         *,
         run_id: int,
         runs_of: str | None = None,  # the study whose runs take these trials, by default this one
+        observe: Observer = _nobody,
+        settings: Settings | None = None,
     ) -> None:
         self._store = store
         self._study = study
@@ -85,12 +110,20 @@ class Claims:
         self._run_id = run_id
         self._runs_of = runs_of or spec.name
         self._sampler = samplers.load(spec.sampler.name)
+        settings = settings or load_settings()
+        self._lease_seconds = settings.lease_seconds
+        self._outages = Outages(store, observe=observe, patience_seconds=settings.outage_seconds)
+        self._given_up: set[str] = set()  # tokens of leases that this worker took and cannot use
         earlier = store.outcomes(spec.name)
         self._forgiven = frozenset(t.number for t in earlier if t.state == "failed")
 
     def seconds(self) -> float:
         """Wall time of the study so far: of all its runs, overlaps counted once."""
-        return _seconds_of_runs(self._store, self._spec.name, run_id=self._run_id)
+        return self.ride_out(self._seconds)
+
+    def ride_out(self, action: Callable[[], Result]) -> Result:
+        """What `action` gives, called again until the store answers."""
+        return self._outages.ride_out(action)
 
     @property
     def untouched(self) -> bool:
@@ -104,6 +137,9 @@ class Claims:
 
         `order` has all backbones, the most promising first.
         """
+        self.ride_out(lambda: self._plan(order))
+
+    def _plan(self, order: Sequence[str]) -> None:
         with self._locked():
             if self._study.user_attrs.get(PLANNED):
                 return
@@ -115,17 +151,16 @@ class Claims:
 
     def take(self) -> Claim | str:
         """The next trial, or the reason why there is none."""
-        taken = self._take()
+        taken = self.ride_out(self._take)
         return taken.reason if isinstance(taken, _Nothing) else taken
 
     def take_or_wait(self) -> Claim | str:
         """The next trial, or the reason why there will be none.
 
-        While the budget is spoken for by trials of other processes on this host, it waits: should
-        one of them die, its trial comes back and is taken here. Another host is not waited for,
-        since nobody here would see it die.
+        While the budget is spoken for by trials of other workers, it waits: should one of them die,
+        its trial comes back and is taken here, at once on this host, else when its lease is over.
         """
-        while isinstance(taken := self._take(), _Nothing):
+        while isinstance(taken := self.ride_out(self._take), _Nothing):
             if not taken.may_change:
                 return taken.reason
             time.sleep(POLL_SECONDS)
@@ -143,40 +178,57 @@ class Claims:
             without = tuple(row for row in rows if row.state != "running")
             return _Nothing(
                 reason + elsewhere,
-                may_change=any(owner["host"] == socket.gethostname() for owner in others.values())
-                and self._stop_reason(without) is None,
+                may_change=bool(others) and self._stop_reason(without) is None,
             )
+
+    def _seconds(self) -> float:
+        return _seconds_of_runs(self._store, self._spec.name, run_id=self._run_id)
 
     def _stop_reason(self, rows: Sequence[TrialOutcome]) -> str | None:
         return budget.stop_reason(
             self._spec.budget,
             rows,
             goal=self._spec.metric.goal,
-            seconds=self.seconds() if self._spec.budget.time is not None else 0.0,
+            seconds=self._seconds() if self._spec.budget.time is not None else 0.0,
             limit=self._sampler.limit(self._spec, self._spec.sampler.options),
             forgiven=self._forgiven,
         )
 
     def foreseen(self, most: int) -> Sequence[Mapping[str, Scalar]]:
-        """Parameters of at most `most` trials that are certain to be next if the budget lasts."""
-        with reachable(self._store):
+        """Parameters of at most `most` trials that are certain to be next if the budget lasts.
+
+        None while the store is silent: a trial that runs does not wait for what may come after it.
+        """
+        with suppress(StoreSilentError), reachable(self._store):
             rows = self._store.outcomes(self._spec.name)
             limit = self._sampler.limit(self._spec, self._spec.sampler.options)
             left = budget.trials_left(self._spec.budget, rows, limit=limit)
             return list(islice(foresight.foreseen(self._study, self._spec), min(most, left)))
+        return ()
 
     def end(self, claim: Claim, end: TrialEnd) -> None:
-        """Record the end of a trial: our row first, in one transaction, then Optuna's."""
+        """Record the end of a trial: our row first, in one transaction, then Optuna's.
+
+        Raises TrialLostError, and records nothing, where it is another worker's by now.
+        """
+        self.ride_out(lambda: self._end(claim, end))
+
+    def _end(self, claim: Claim, end: TrialEnd) -> None:
         # Under the lock, or another worker's `reconcile` could tell Optuna in between.
         with self._locked():
-            self._store.finish_trial(self._spec.name, end)
-            self._tell(claim.number, end.state, end.score)
+            self._store.finish_trial(self._spec.name, end, lease=claim.heartbeat.lease)
+            claim.reports.finish()
+            tell(self._study, claim.number, end.state, end.score)
 
     def hand_back(self, claim: Claim) -> None:
-        """Return an unfinished trial, parameters and number kept, for the next worker."""
+        """Return an unfinished trial, parameters and number kept, for the next worker.
+
+        It does not wait for a silent store: there the trial comes back when its lease is over, or
+        once this process is gone.
+        """
         with self._locked(wait_seconds=HAND_BACK_SECONDS):
-            self._store.release_trial(self._spec.name, claim.number)
-            self._set_waiting(claim.trial._trial_id)
+            self._store.release_trial(self._spec.name, claim.number, lease=claim.heartbeat.lease)
+            set_waiting(self._study, claim.trial._trial_id)
 
     @contextmanager
     def _locked(self, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
@@ -196,26 +248,42 @@ class Claims:
     def _claim(self, rows: tuple[TrialOutcome, ...]) -> Claim:
         self._study.sampler = self._build_sampler(self._next_number())
         trial = self._study.ask()
+        lease = Lease(token=uuid.uuid4().hex, seconds=self._lease_seconds)
+        # Whether the row was written is not known where the database fails just then.
+        self._given_up.add(lease.token)
         try:
-            return self._own(trial, rows)
+            claim = self._own(trial, rows, lease)
         except BaseException:
             # This process lives on, in a notebook say, so nobody would take the trial from it.
-            self._store.release_trial(self._spec.name, trial.number)
-            self._set_waiting(trial._trial_id)
+            with suppress(StoreSilentError), reachable(self._store):
+                self._store.release_trial(self._spec.name, trial.number)
+                set_waiting(self._study, trial._trial_id)
             raise
+        self._given_up.discard(lease.token)
+        return claim
 
-    def _own(self, trial: optuna.Trial, rows: tuple[TrialOutcome, ...]) -> Claim:
-        trial.set_user_attr(OWNER, {**_this_process(), "run": self._run_id})
+    def _own(self, trial: optuna.Trial, rows: tuple[TrialOutcome, ...], lease: Lease) -> Claim:
+        trial.set_user_attr(OWNER, {**process_named(), "run": self._run_id})
         start = self._start(trial)
-        self._store.start_trial(self._spec.name, self._run_id, start)
+        self._store.start_trial(self._spec.name, self._run_id, start, lease=lease)
         # Nobody else writes to the trial as long as it is held. Steps count from 0.
-        reports = self._study._storage.get_trial(trial._trial_id).intermediate_values
+        earlier = self._study._storage.get_trial(trial._trial_id).intermediate_values
+        reported = max(earlier, default=-1) + 1
+        heartbeat = Heartbeat(self._store, self._spec.name, trial.number, lease)
         return Claim(
             trial=trial,
             params=start.params,
             origin=start.origin,
             epochs=self._epochs(start, rows),
-            reported=max(reports, default=-1) + 1,
+            heartbeat=heartbeat,
+            reports=Reports(
+                trial,
+                self._store,
+                heartbeat=heartbeat,
+                outages=self._outages,
+                reported=reported,
+            ),
+            reported=reported,
             heat=start.heat,
         )
 
@@ -242,60 +310,16 @@ class Claims:
         return min(waiting, default=len(trials))
 
     def _reconcile(self) -> tuple[TrialOutcome, ...]:
-        return reconcile(self._store, self._study, self._spec.name, runs_of=self._runs_of)
-
-    def _set_waiting(self, trial_id: int) -> None:
-        _set_waiting(self._study, trial_id)
-
-    def _tell(self, number: int, state: str, score: float | None) -> None:
-        _tell(self._study, number, state, score)
-
-
-def reconcile(
-    store: Store, study: optuna.Study, name: str, *, runs_of: str | None = None
-) -> tuple[TrialOutcome, ...]:
-    """Bring Optuna's record in line with ours; gives the trials as they are then.
-
-    The caller holds the lock of the study. Its runs are those of `runs_of`, where it has none.
-    """
-    outcomes = store.outcomes(name)
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    if not running:
-        return outcomes
-    rows = {row.number: row for row in outcomes}
-    over = {r.id: r.pid for r in store.runs(runs_of or name) if r.status != "running"}
-    for trial in running:
-        row = rows.get(trial.number)
-        if row is not None and row.state in _OPTUNA_STATES:
-            _tell(study, trial.number, row.state, row.score)
-        elif not _owner_lives(trial, runs_over=over):
-            store.release_trial(name, trial.number)
-            _set_waiting(study, trial._trial_id)
-    return store.outcomes(name)
-
-
-def owners(study: optuna.Study) -> Mapping[int, Mapping[str, Any]]:
-    """Who runs which trial."""
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return {trial.number: trial.user_attrs[OWNER] for trial in running}
-
-
-def listed(owners: Mapping[int, Mapping[str, Any]]) -> str:
-    """Which trials run, and where; empty without any."""
-    return "; ".join(
-        f"trial {number} on {owner['host']}, pid {owner['pid']}" for number, owner in owners.items()
-    )
-
-
-def _set_waiting(study: optuna.Study, trial_id: int) -> None:
-    # Optuna has no public way back to WAITING; its storage allows it and keeps the number,
-    # the parameters and the reports.
-    study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
-
-
-def _tell(study: optuna.Study, number: int, state: str, score: float | None) -> None:
-    value = score if state == "complete" else None
-    study.tell(number, value, state=_OPTUNA_STATES[state], skip_if_finished=True)
+        patience = PATIENCE * self._lease_seconds
+        return reconcile(
+            self._store,
+            self._study,
+            self._spec.name,
+            runs_of=self._runs_of,
+            given_up=self._given_up,
+            patience_seconds=patience,
+            after_outage=self._outages.seconds_since() < patience,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,37 +351,3 @@ def _spans(rows: Iterable[RunRow | TrialRow]) -> Iterator[tuple[float, float]]:
     for row in rows:
         if row.started_at is not None and row.ended_at is not None:
             yield row.started_at.timestamp(), row.ended_at.timestamp()
-
-
-def _this_process() -> dict[str, Any]:
-    process = psutil.Process()
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "created": process.create_time(),
-    }
-
-
-def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
-    """Whether the run that took the trial goes on; other hosts are taken at their word.
-
-    `runs_over` has the runs that ended and the process that began each. A trial without owner was
-    taken by a process that died between Optuna's commit and its next one: the lock is held here, so
-    nobody is in between now.
-    """
-    owner = trial.user_attrs.get(OWNER)
-    if owner is None:
-        return False
-    here = owner["host"] == socket.gethostname()
-    began_by = runs_over.get(owner.get("run"))
-    # A run that ended lost its trial on the way out, though its process may live on (a notebook).
-    # A worker of it in a process of its own ends a little later, and holds its trial until then.
-    if began_by is not None and (began_by == owner["pid"] or not here):
-        return False
-    if not here:
-        return True
-    try:
-        alive = psutil.Process(int(owner["pid"])).create_time()
-        return abs(alive - float(owner["created"])) < 1.0
-    except psutil.NoSuchProcess:
-        return False

@@ -112,6 +112,7 @@ def work_on_finals(
         plan.spec,
         run_id=run_id,
         runs_of=name,
+        observe=context.observe,
     )
     claims.searched = {trial.number: trial for trial in store.trials(name)}
     work(claims, replace(context, spec=plan.spec))

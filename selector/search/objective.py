@@ -25,8 +25,6 @@ from selector.search.claims import Claim
 from selector.search.context import StudyContext
 from selector.search.progress import Progress
 from selector.search.recipe import recipe_of, weights_of
-from selector.search.storage import reachable
-from selector.store import Store
 from selector.training import Network
 from selector.training.memory import out_of_memory_fails_the_trial
 
@@ -122,7 +120,7 @@ def _train(trial: _Trial, network: Network, data: TrainingData, recipe: Recipe) 
     keeper = resuming.open_point(
         claim.number, network, data, recipe, context=context, progress=progress, stop=trial.stop
     )
-    report_missing(claim, progress, context.store)
+    report_missing(claim, progress)
     epochs = (context.epochs or context.alone)(network, data, recipe, keeper)
     # A generator left early is closed here, or its tensors would outlive the pruned trial.
     with closing(epochs):
@@ -132,8 +130,7 @@ def _train(trial: _Trial, network: Network, data: TrainingData, recipe: Recipe) 
                 progress.best_state = network.trained_state()
                 progress.best_log_probabilities = result.log_probabilities
             _tell_observer(claim, record, progress, context)
-            with reachable(context.store):
-                behind = should_prune(claim, record)
+            behind = should_prune(claim, record)
             if behind and result.epoch < recipe.epochs:
                 return True
             if trial.out_of_time:
@@ -158,20 +155,15 @@ def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> E
     )
 
 
-def report_missing(claim: Claim, progress: Progress, store: Store) -> None:
-    """Tell Optuna what an earlier attempt reached, where its report was lost."""
-    with reachable(store):
-        for record in progress.epochs[claim.reported :]:
-            claim.trial.report(record.score, record.epoch - 1)
+def report_missing(claim: Claim, progress: Progress) -> None:
+    """Have Optuna told of what an earlier attempt reached, where its report was lost."""
+    for record in progress.epochs:
+        claim.reports.keep(record.epoch, record.score)
 
 
 def should_prune(claim: Claim, record: EpochRecord) -> bool:
-    """Report the epoch to Optuna (steps count from 0) and ask its pruner."""
-    step = record.epoch - 1
-    if record.epoch > claim.reported:
-        claim.trial.report(record.score, step)
-    # A trial that was handed back runs again over epochs that the pruner has already passed.
-    return record.epoch >= claim.reported and claim.trial.should_prune()
+    """Report the epoch to Optuna and ask its pruner."""
+    return claim.reports.add(record.epoch, record.score)
 
 
 def _tell_observer(

@@ -11,10 +11,14 @@ import optuna
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
-from selector.errors import UnavailableError
+from selector.errors import StoreSilentError, UnavailableError
 from selector.records import Goal
 from selector.store import Store, safe_url, study_lock
+from selector.store.engine import may_pass, server_options, sqlite_file
 from selector.store.passwords import without_password
+
+# A trial that finds SQLite locked keeps its report and trains on; whoever must write tries again.
+BUSY_SECONDS = 5
 
 # Optuna announces every trial on stderr; our own progress lines say the same.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -25,23 +29,32 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 @contextmanager
 def reachable(store: Store) -> Iterator[None]:
-    """A database that fails under Optuna is UnavailableError: not the fault of a trial."""
+    """A database that fails under Optuna is UnavailableError: not the fault of a trial.
+
+    It is StoreSilentError where it may answer again by itself.
+    """
     try:
         yield
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        # Optuna wraps the database's error, SQLAlchemy's own has the driver's beneath.
+        database_error = error if isinstance(error, SQLAlchemyError) else error.__cause__
         first_line = str(error.__cause__ or error).partition("\n")[0]
         cause = without_password(first_line, store.engine.url)
-        raise UnavailableError(
+        message = (
             f"The store {safe_url(store.url)} failed: {cause}. The trial is kept; when the store "
             "answers again, the same command continues."
-        ) from error
+        )
+        if may_pass(database_error):
+            raise StoreSilentError(message, reason=cause) from error
+        raise UnavailableError(message) from error
 
 
 def open_storage(store: Store) -> RDBStorage:
     """Optuna's storage on the store's database; its tables are created when missing."""
-    arguments: dict[str, object] = {"pool_pre_ping": True}
-    if store.url.startswith("sqlite"):
-        arguments["connect_args"] = {"timeout": 60}
+    url = store.engine.url
+    arguments = server_options(url)
+    if sqlite_file(url) is not None:
+        arguments = {"pool_pre_ping": True, "connect_args": {"timeout": BUSY_SECONDS}}
     # Several processes may open an empty database at once; Optuna's own set-up does not lock.
     with reachable(store), study_lock(store, "optuna-tables"):
         return RDBStorage(store.url, engine_kwargs=arguments)

@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from selector.errors import ConflictError
 from selector.records import Scalar, StudyRow
 from selector.search import space, startup
-from selector.search.claims import ORIGIN, PLANNED, listed, owners, reconcile
+from selector.search.claims import ORIGIN, PLANNED
+from selector.search.owners import listed, owners, reconcile
 from selector.search.storage import opened_storage
 from selector.spec import StudySpec
 from selector.spec.domains import Fixed

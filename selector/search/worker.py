@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from selector.errors import SelectorError
-from selector.events import TrialEnded, TrialStarted
+from selector.errors import SelectorError, TrialLostError
+from selector.events import TrialEnded, TrialLost, TrialStarted
 from selector.interrupts import Stop, held_back
 from selector.records import TrialEnd
 from selector.search import resuming, retention
@@ -20,9 +20,10 @@ from selector.selection.best import best_candidate
 def work(claims: Claims, context: StudyContext) -> str:
     """Take and run trials one after the other; gives the reason why the study ended.
 
-    Whatever stops the worker from outside (Ctrl-C, SIGTERM, a store that is gone) leaves its trial
-    to be handed out again with the same number and parameters; the next worker goes on where this
-    one stopped.
+    Whatever stops the worker from outside (Ctrl-C, SIGTERM, a store that stays away) leaves its
+    trial to be handed out again with the same number and parameters; the next worker goes on where
+    this one stopped. A trial that was handed out while nothing was heard of this worker is
+    another's: its result here is dropped.
     """
     context = working_ahead(claims, context)
     while True:
@@ -30,8 +31,10 @@ def work(claims: Claims, context: StudyContext) -> str:
         if isinstance(claim, str):
             return claim
         try:
-            with held_back() as stop:
+            with claim.heartbeat.beating(), held_back() as stop:
                 _work_on(claim, claims, context, stop)
+        except TrialLostError as lost:
+            context.observe(TrialLost(number=claim.number, reason=str(lost)))
         except BaseException:
             # What stopped the worker is what the user must hear of. A trial that cannot be handed
             # back now, or has ended already, is set right by the first claim of the next run.
@@ -57,8 +60,8 @@ def _work_on(claim: Claim, claims: Claims, context: StudyContext, stop: Stop) ->
     claims.end(claim, end)
     resuming.forget(claim.number, context)
     if end.state == "complete":
-        _collect(context)
-    context.observe(summary(claim, end, context))
+        claims.ride_out(lambda: _collect(context))
+    context.observe(claims.ride_out(lambda: summary(claim, end, context)))
 
 
 def _collect(context: StudyContext) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
-from selector.errors import InputError, UnavailableError
+from selector.errors import InputError, StoreSilentError, UnavailableError
 from selector.store.passwords import safe_url as safe_url  # part of what this module offers
 from selector.store.passwords import without_password
 
@@ -29,6 +30,18 @@ BUSY_SECONDS = 60
 SUPPORTED = "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE"
 # Broken rules and wrong SQL are mistakes of the program, not of the place.
 _OURS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+# Of PostgreSQL: connection failures, stopping and starting, too many connections, deadlock and
+# like conflicts, a standby that does not write yet.
+_PASSING_STATES = ("08", "57", "53300", "40", "25006")
+# A host that vanishes says nothing: without these a query would wait for it for a quarter of an
+# hour or for ever. Where server and program share a machine they do nothing.
+_LIBPQ = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 _DRIVERS = {
     "sqlite": "sqlite",
     "sqlite+pysqlite": "sqlite",
@@ -79,7 +92,7 @@ def connect(url: URL) -> Engine:
             engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
             _listen_sqlite(engine)
         else:
-            engine = create_engine(url, pool_pre_ping=True, **options)
+            engine = create_engine(url, **server_options(url), **options)
             event.listen(engine, "connect", _set_utc)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise UnavailableError(
@@ -87,6 +100,12 @@ def connect(url: URL) -> Engine:
             "Install it: pip install 'selector-finetune[postgres]'."
         ) from None
     return engine
+
+
+def server_options(url: URL) -> dict[str, Any]:
+    """Options of an engine for a database server, which may vanish; the URL's own come first."""
+    unset = {key: value for key, value in _LIBPQ.items() if key not in url.query}
+    return {"pool_pre_ping": True, "connect_args": unset}
 
 
 @contextmanager
@@ -97,7 +116,21 @@ def reaching(url: URL) -> Iterator[None]:
     except DBAPIError as error:
         if isinstance(error, _OURS):
             raise
+        if may_pass(error):
+            raise StoreSilentError(_why(url, error), reason=_first_line(error)) from None
         raise UnavailableError(_why(url, error)) from None
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether an error is of the moment: the server is away, or others hold a lock too long."""
+    if not isinstance(error, DBAPIError) or isinstance(error, _OURS):
+        return False
+    if (sqlite_code := getattr(error.orig, "sqlite_errorcode", None)) is not None:
+        # The low byte is the kind; the rest says which of its cases.
+        return sqlite_code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    # A connection that cannot be made, or breaks, has no state of its own.
+    state = getattr(error.orig, "sqlstate", None)
+    return state is None or str(state).startswith(_PASSING_STATES)
 
 
 def writing(engine: Engine) -> Engine:
@@ -142,8 +175,12 @@ def _set_utc(connection: Any, _record: object) -> None:
     connection.autocommit = False
 
 
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().split("\n")[0].rstrip(".")
+
+
 def _why(url: URL, error: DBAPIError) -> str:
-    first_line = without_password(str(error.orig).strip().split("\n")[0].rstrip("."), url)
+    first_line = without_password(_first_line(error), url)
     where = f"Store '{safe_url(url)}' cannot be used: {first_line}."
     file = sqlite_file(url)
     if file is None:

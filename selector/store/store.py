@@ -14,6 +14,8 @@ from selector.records import (
     EpochRecord,
     FinalRun,
     Floats,
+    HeldTrial,
+    Lease,
     NetworkCost,
     OpenedScore,
     Opening,
@@ -31,7 +33,17 @@ from selector.records import (
     TrialRow,
     TrialStart,
 )
-from selector.store import artifacts, costs, finals, openings, proxies, results, studies, trials
+from selector.store import (
+    artifacts,
+    costs,
+    finals,
+    leases,
+    openings,
+    proxies,
+    results,
+    studies,
+    trials,
+)
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
 from selector.store.migrate import migrate
 
@@ -197,23 +209,51 @@ class Store:
 
     # --- trials ---------------------------------------------------------------------------------
 
-    def start_trial(self, study: str, run_id: int, start: TrialStart) -> None:
+    def start_trial(
+        self, study: str, run_id: int, start: TrialStart, *, lease: Lease | None = None
+    ) -> None:
         """Record a trial as running; one that was handed out before starts over."""
         with self._transaction(self._writing) as connection:
-            trials.start_trial(connection, study, run_id, start)
+            trials.start_trial(connection, study, run_id, start, lease=lease)
 
-    def finish_trial(self, study: str, end: TrialEnd) -> None:
+    def finish_trial(self, study: str, end: TrialEnd, *, lease: Lease | None = None) -> None:
         """Record all that a trial leaves behind, or nothing.
 
-        Raises TrialFailedError("non_finite") for a complete trial without a finite score.
+        Raises TrialFailedError("non_finite") for a complete trial without a finite score,
+        TrialLostError for a trial that is no longer that of `lease`.
         """
         with self._transaction(self._writing) as connection:
-            trials.finish_trial(connection, study, end)
+            trials.finish_trial(connection, study, end, lease=lease)
 
-    def release_trial(self, study: str, number: int) -> None:
-        """Give a running trial back: it waits to be taken again."""
+    def release_trial(self, study: str, number: int, *, lease: Lease | None = None) -> None:
+        """Give a running trial back: it waits to be taken again.
+
+        Raises TrialLostError for a trial that is no longer that of `lease`.
+        """
         with self._transaction(self._writing) as connection:
-            trials.release_trial(connection, study, number)
+            trials.release_trial(connection, study, number, lease=lease)
+
+    def renew_lease(self, study: str, number: int, lease: Lease) -> bool:
+        """Make a lease last its full time from now; False where it was lost."""
+        with self._transaction(self._writing) as connection:
+            return leases.renew_lease(connection, study, number, lease)
+
+    def holds_lease(self, study: str, number: int, lease: Lease) -> bool:
+        """Whether a running trial is still that of `lease`."""
+        with self._transaction(self.engine) as connection:
+            return leases.holds_lease(connection, study, number, lease)
+
+    def held_trials(
+        self, study: str, *, after_restart_seconds: float = 0.0
+    ) -> tuple[HeldTrial, ...]:
+        """Every running trial and how long its lease lasts.
+
+        It lasts at least until `after_restart_seconds` after the database server was started.
+        """
+        with self._transaction(self.engine) as connection:
+            return leases.held_trials(
+                connection, study, after_restart_seconds=after_restart_seconds
+            )
 
     def retry_trials(self, study: str, numbers: Collection[int]) -> None:
         """Mark failed trials as to be run again under other numbers: all of them, or none."""

@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from selector.errors import ConflictError, InputError, TrialFailedError
-from selector.records import Candidate, EpochRecord, TrialEnd, TrialStart
+from selector.errors import ConflictError, InputError, TrialFailedError, TrialLostError
+from selector.records import Candidate, EpochRecord, Lease, TrialEnd, TrialStart
 from selector.store.encode import pack_floats
 from selector.store.finals import insert_heat
+from selector.store.leases import lease_end
 from selector.store.passwords import without_password
 from selector.store.studies import study_id
 from selector.store.tables import (
@@ -41,7 +42,9 @@ def trial_id(connection: Connection, study: str, number: int) -> int:
     raise InputError(f"Study '{study}' has no trial {number}. {numbers}.")
 
 
-def start_trial(connection: Connection, study: str, run_id: int, start: TrialStart) -> None:
+def start_trial(
+    connection: Connection, study: str, run_id: int, start: TrialStart, *, lease: Lease | None
+) -> None:
     """Record a trial as running; one that was handed out before starts over, with nothing left."""
     key = study_id(connection, study)
     connection.execute(
@@ -60,19 +63,25 @@ def start_trial(connection: Connection, study: str, run_id: int, start: TrialSta
         "epochs": 0,
         "started_at": dt.datetime.now(dt.UTC),
     }
+    if lease is not None:
+        values["lease_token"] = lease.token
+        values["lease_until"] = lease_end(connection, lease)
     row = connection.execute(insert(TrialTable).values(values).returning(TrialTable.id))
     if start.heat is not None:
         insert_heat(connection, row.scalar_one(), start.heat)
 
 
-def finish_trial(connection: Connection, study: str, end: TrialEnd) -> None:
+def finish_trial(connection: Connection, study: str, end: TrialEnd, *, lease: Lease | None) -> None:
     """Record all that a trial leaves behind.
 
     Raises TrialFailedError("non_finite") for a candidate without a finite score: what is not a
-    number can never rank. A pruned or failed trial may have no score.
+    number can never rank. A pruned or failed trial may have no score. TrialLostError where the
+    trial is no longer that of `lease`; to finish twice under the same one is harmless.
     """
     _require_candidate(end)
     key = trial_id(connection, study, end.number)
+    if lease is not None:
+        _require_lease(connection, key, lease)
     _forget_results(connection, key)
     values: dict[str, Any] = {
         "state": end.state,
@@ -83,6 +92,7 @@ def finish_trial(connection: Connection, study: str, end: TrialEnd) -> None:
         "failure_cause": end.failure_cause,
         "failure_message": _message(connection, end),
         "ended_at": dt.datetime.now(dt.UTC),
+        "lease_until": None,
     }
     if end.candidate is not None:
         values["parameters"] = end.candidate.parameters
@@ -95,10 +105,11 @@ def finish_trial(connection: Connection, study: str, end: TrialEnd) -> None:
         _insert_candidate(connection, key, end.candidate)
 
 
-def release_trial(connection: Connection, study: str, number: int) -> None:
+def release_trial(connection: Connection, study: str, number: int, *, lease: Lease | None) -> None:
     """Let a running trial wait to be taken again; ConflictError for one that has ended.
 
-    A trial that was never recorded here, because its worker died while taking it, waits already.
+    With a `lease`, TrialLostError where the trial is no longer that lease's own. A trial that was
+    never recorded here, because its worker died while taking it, waits already.
     """
     found = connection.execute(
         select(TrialTable.id, TrialTable.state).where(
@@ -111,7 +122,10 @@ def release_trial(connection: Connection, study: str, number: int) -> None:
         raise ConflictError(
             f"Trial {number} of study '{study}' is {found.state}; only a running one is released."
         )
-    connection.execute(update(TrialTable).where(TrialTable.id == found.id).values(state="waiting"))
+    if lease is not None:
+        _require_lease(connection, found.id, lease)
+    waits = {"state": "waiting", "lease_token": None, "lease_until": None}
+    connection.execute(update(TrialTable).where(TrialTable.id == found.id).values(waits))
 
 
 def retry_trials(connection: Connection, study: str, numbers: Collection[int]) -> None:
@@ -188,6 +202,17 @@ def _epoch_values(key: int, epoch: EpochRecord) -> dict[str, Any]:
         "lr": _finite(epoch.lr),
         "seconds": _finite(epoch.seconds),
     }
+
+
+def _require_lease(connection: Connection, key: int, lease: Lease) -> None:
+    """Refuse whoever lost the trial; until the transaction ends, nobody can lose it."""
+    row = select(TrialTable.lease_token, TrialTable.number).where(TrialTable.id == key)
+    found = connection.execute(row.with_for_update()).one_or_none()
+    if found is None or found.lease_token != lease.token:
+        raise TrialLostError(
+            "Its lease ran out while this worker could not renew it, and it was handed out again. "
+            "What this worker has of it is dropped."
+        )
 
 
 def _forget_results(connection: Connection, key: int) -> None:

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import optuna
-import psutil
 import pytest
 from optuna.trial import TrialState
 
 from selector.records import EpochRecord, TrialEnd
 from selector.search import pruners, storage
-from selector.search.claims import OWNER, Claim, Claims
+from selector.search.claims import Claim, Claims
+from selector.search.owners import OWNER, process_named
 from selector.spec import StudySpec
 from selector.store import Store
 from tests.search.conftest import ParseStudy, begin_run, register_study
@@ -124,8 +124,7 @@ def held_elsewhere(claim: Claim) -> Iterator[subprocess.Popen[bytes]]:
     """Another process of this host as the owner of the trial."""
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
     try:
-        owner = {**claim.trial.user_attrs[OWNER], "pid": other.pid}
-        owner["created"] = psutil.Process(other.pid).create_time()
+        owner = {**claim.trial.user_attrs[OWNER], **process_named(other.pid)}
         claim.trial.set_user_attr(OWNER, owner)
         yield other
     finally:
@@ -168,7 +167,7 @@ def test_a_worker_ends_when_the_others_have_ended_theirs(
     assert len(polls) == 1
 
 
-def test_nobody_waits_for_another_host_nor_when_nothing_can_come_back(
+def test_nobody_waits_when_nothing_can_come_back(
     store: Store, study: ParseStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = study("budget: {trials: 3, failures: 1}\n")
@@ -179,12 +178,6 @@ def test_nobody_waits_for_another_host_nor_when_nothing_can_come_back(
     monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits"))
     reason = claims.take_or_wait()
     assert isinstance(reason, str) and reason.startswith("1 failures in a row")
-
-    other = study("budget: {trials: 1}\n").model_copy(update={"name": "other"})
-    claims, _ = open_claims(store, other, register_study(store, other))
-    far = take(claims)
-    far.trial.set_user_attr(OWNER, {**far.trial.user_attrs[OWNER], "host": "far", "run": None})
-    assert "Still running elsewhere: trial 0 on far" in str(claims.take_or_wait())
 
 
 def test_a_worker_process_keeps_its_trial_until_it_ends_though_its_run_is_over(

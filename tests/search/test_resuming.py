@@ -18,9 +18,11 @@ from selector.errors import InterruptedRun, UnavailableError
 from selector.events import EpochEnded, Event, TrialEnded, TrialNote
 from selector.records import EpochRecord
 from selector.run import run
-from selector.search.claims import Claim
+from selector.search import storage
+from selector.search.claims import Claims
 from selector.search.objective import report_missing
 from selector.search.progress import Progress
+from selector.spec import load_study
 from selector.store import Store
 from selector.training import load_checkpoint, save_checkpoint
 
@@ -322,12 +324,20 @@ def test_the_time_of_a_trial_counts_all_its_attempts(study):
 
 
 def test_a_report_that_was_lost_is_made_again(study):
-    with Store.open(f"sqlite:///{study.parent / 'empty.db'}") as store:
-        trial = optuna.create_study().ask()
+    url = f"sqlite:///{study.parent / 'lost.db'}"
+    ran = Watched(study, url)
+    ran.stop_once()
+    with Store.open(url) as store, storage.opened_storage(store) as backend:
+        spec = load_study(study)
+        found = optuna.load_study(study_name=spec.name, storage=backend)
+        claim = Claims(store, found, spec, run_id=1).take()
+        assert not isinstance(claim, str)
         progress = Progress(maximize=True)
-        for number in (1, 2, 3):
+        reached = claim.reported + 3
+        for number in range(1, reached + 1):
             progress.add(EpochRecord(number, 1.0, 1.0, number / 10, 0.1, 1.0))
-        trial.report(0.1, 0)
-        claim = Claim(trial, {}, "sampler", 5, reported=1)
-        report_missing(claim, progress, store)
-        assert trial.study.trials[0].intermediate_values == {0: 0.1, 1: 0.2, 2: 0.3}
+        report_missing(claim, progress)
+        claim.reports.finish()
+        values = found.trials[claim.number].intermediate_values
+    assert sorted(values) == list(range(reached))
+    assert values[reached - 1] == reached / 10
