@@ -41,6 +41,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count()
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
 
 @pytest.fixture(autouse=True)
 def _denormal_numbers() -> Iterator[None]:
@@ -48,6 +58,18 @@ def _denormal_numbers() -> Iterator[None]:
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real headless browser; one for all tests, for a process may have only one."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -152,7 +152,7 @@ def _ask(bundle: Path, reference: Reference, python: Path) -> tuple[dict[str, An
         (folder / "request.json").write_text(json.dumps(request))
         _run(python, folder / "request.json", bundle)
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
-        return answer, np.load(folder / "output.npy")
+        return answer, np.load(folder / "output.npy", allow_pickle=False)
 
 
 def _handed_over(images: tuple[Path, ...] | Bytes, folder: Path) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _images(request: dict[str, Any]) -> Sequence[Any]:
     import numpy as np
     from PIL import Image
 
-    return [Image.fromarray(pixels) for pixels in np.load(request["pixels"])]
+    return [Image.fromarray(pixels) for pixels in np.load(request["pixels"], allow_pickle=False)]
 
 
 def _chunks(images: Sequence[Any], size: int) -> list[Sequence[Any]]:

@@ -58,13 +58,20 @@ def _styled(value: Any, *, indent: int) -> Any:
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
     if isinstance(value, str):
-        return escape(value)
+        return _quoted(escape(value))
     if isinstance(value, Mapping):
-        pairs = {key: _styled(item, indent=len(key) + 4) for key, item in value.items()}
+        pairs = {_quoted(key): _styled(item, indent=len(key) + 4) for key, item in value.items()}
         return _fold(CommentedMap(pairs), value, indent)
     if isinstance(value, list | tuple):
         return _fold(CommentedSeq([_styled(item, indent=4) for item in value]), value, indent)
     return value
+
+
+def _quoted(text: str) -> str:
+    """The text in quotes where a plain scalar would lose what YAML takes for the end of a line."""
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    return text if text.isprintable() else DoubleQuotedScalarString(text)
 
 
 def _fold(styled: Any, plain: Any, indent: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,8 @@ def raise_budget(place: Path, trials: int) -> None:
     with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
         spec = from_plain(store.require_study("tiny").spec)
         more = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
-        store.update_spec("tiny", to_plain(more), spec_sha256(more))
+        changed = {"spec": to_plain(more), "spec_sha256": spec_sha256(more)}
+        store.update_study(replace(store.require_study("tiny"), **changed))
 
 
 def states(place: Path) -> list[str]:

@@ -38,6 +38,7 @@ search:
   batch_size: 16
   augment: light
 budget: {trials: 2, epochs: 5}
+finals: off
 pruner: none
 device: cpu
 """
