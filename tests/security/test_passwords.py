@@ -60,7 +60,7 @@ for words in (["report", "tiny", "--format", "html", "-o", "report.html"],
 import sys
 import selector.run
 
-def rank(store, name):
+def rank(store, name, **_named):
     raise RuntimeError(f"cannot rank {name} in {store!r} of {store.engine!r} {store.engine.url!r}")
 
 sys.modules["selector.run"].rank = rank
