@@ -27,6 +27,7 @@ from selector.records import (
 )
 from selector.search.storage import reachable
 from selector.selection import resample
+from selector.selection.certainty import positive_class
 from selector.selection.finals import references
 from selector.selection.intervals import percentile_interval
 from selector.settings import load_settings
@@ -128,9 +129,7 @@ def _folder(store: Store, name: str, folder: Path | None) -> Path:
     """Where relative paths start: as asked for, as the last run had it, or here."""
     if folder is not None:
         return folder
-    recorded = [run.environment.get("folder") for run in store.runs(name)]
-    known = [Path(str(each)) for each in recorded if each and Path(str(each)).is_dir()]
-    return known[-1] if known else Path.cwd()
+    return next((each for each in store.folders(name) if each.is_dir()), Path.cwd())
 
 
 def _dataset(study: StudyRow, folder: Path, *, observe: Observer) -> data.Dataset:
@@ -177,8 +176,7 @@ def _score(
         ),
     )
     log_p = predictor.log_probabilities(images.images)
-    name = study.spec.get("metric", {}).get("positive_class")
-    positive = None if name is None else study.data.class_names.index(name)
+    positive = positive_class(study)
     found = metrics.compute_all(images.labels, log_p, positive=positive)
     low, high = _interval(study.metric, images.labels, log_p, positive=positive)
     return OpenedScore(

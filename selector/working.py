@@ -136,8 +136,7 @@ def prepare_stored(
 
 def _folder_of(study: StudyRow, store: Store) -> Path:
     """Where the study's latest run read relative paths from; here, where none says so."""
-    known = [run.environment.get("folder") for run in store.runs(study.name)]
-    return Path(next((str(each) for each in reversed(known) if each), Path.cwd()))
+    return next(iter(store.folders(study.name)), Path.cwd())
 
 
 def _as_stored(study: StudyRow, device: torch.device, *, folder: Path) -> Prepared:

@@ -26,8 +26,7 @@ def dataset_of(store: Store, study: str, *, settings: Settings) -> data.Dataset:
     DataError where it is out of reach, ConflictError where it is no longer what the study saw.
     """
     row = store.require_study(study)
-    known = [run.environment.get("folder") for run in store.runs(study)]
-    base = Path(next((str(each) for each in reversed(known) if each), Path.cwd()))
+    base = next(iter(store.folders(study)), Path.cwd())
     dataset = data.inspect(from_plain(row.spec).data, base=base, cache=settings.cache)
     if dataset.summary.fingerprint != row.data.fingerprint:
         raise ConflictError(

@@ -30,6 +30,7 @@ from selector.records import (
     TrialRow,
 )
 from selector.selection import threshold as thresholds
+from selector.selection.certainty import positive_class
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
 from selector.spec.limits import exceeded
@@ -119,8 +120,7 @@ class _Source:
     @property
     def positive(self) -> int | None:
         """The index of the metric's positive class, where it has one."""
-        name = self.spec.metric.positive_class
-        return None if name is None else self.study.data.class_names.index(name)
+        return positive_class(self.study)
 
 
 def _source(store: Store, study: str, options: ExportOptions) -> _Source:
@@ -142,7 +142,7 @@ def _source(store: Store, study: str, options: ExportOptions) -> _Source:
         predictor,
         environment,
         on_cpu=bool(devices) and all(device.startswith("cpu") for device in devices),
-        base=options.base or Path(str(environment.get("folder", "."))),
+        base=options.base or next(iter(store.folders(study)), Path()),
         threshold=_threshold(store, found, spec, candidate, options),
     )
 

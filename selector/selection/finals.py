@@ -21,6 +21,7 @@ from selector.records import (
     TrialRow,
 )
 from selector.selection import resample
+from selector.selection.certainty import positive_class
 from selector.selection.intervals import percentile_interval
 from selector.selection.resample import Array
 from selector.selection.ties import tied_with_best
@@ -245,8 +246,7 @@ def _resampled_means(study: StudyRow, entries: Sequence[_Entry], evidence: Evide
 
     All runs on a fold are scored on the same resamples of it, which makes differences paired.
     """
-    positive = study.spec.get("metric", {}).get("positive_class")
-    index = None if positive is None else study.data.class_names.index(positive)
+    index = positive_class(study)
     count = resample.resample_count(study.metric, len(evidence.labels))
     means = np.zeros((len(entries), count))
     ends = np.cumsum(evidence.fold_sizes)

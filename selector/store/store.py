@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 from sqlalchemy import Connection, Engine
@@ -206,6 +207,11 @@ class Store:
         """The runs of a study, in the order they began."""
         with self._transaction(self.engine) as connection:
             return studies.list_runs(connection, study)
+
+    def folders(self, study: str) -> tuple[Path, ...]:
+        """Where the runs of a study read relative paths from, the latest run's first."""
+        known = (run.environment.get("folder") for run in reversed(self.runs(study)))
+        return tuple(Path(str(folder)) for folder in known if folder)
 
     # --- trials ---------------------------------------------------------------------------------
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from selector.records import AlikePictures, TrialRow
 from selector.reporting import figures, proxies
 from selector.reporting.base import Column, ShownTable
+from selector.reporting.failures import failures_table
 from selector.reporting.html import plots_search as plots
 from selector.reporting.html.material import Material
 from selector.reporting.html.sections import Section
@@ -183,28 +185,11 @@ def failures(material: Material) -> Section | None:
     failed = [trial for trial in material.trials if trial.state == "failed"]
     if not failed:
         return None
-    rows = tuple(
-        (
-            figures.safe(trial.failure_cause or "unknown"),
-            str(trial.number),
-            figures.safe(trial.backbone),
-            str(trial.epochs),
-            figures.safe((trial.failure_message or "").partition("\n")[0]),
-        )
-        for trial in sorted(failed, key=lambda t: (t.failure_cause or "", t.number))
-    )
-    columns = (
-        Column("cause"),
-        Column("trial", right=True),
-        Column("backbone"),
-        Column("epochs", right=True),
-        Column("message"),
-    )
     return Section(
         anchor="failures",
         title="Failures",
         words=(f"{len(failed)} trials failed and rank nowhere.",),
-        tables=(ShownTable("", columns, rows),),
+        tables=(replace(failures_table(failed), title=""),),
     )
 
 

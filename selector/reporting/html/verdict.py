@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selector.records import Leaderboard, LeaderboardRow
+from selector.records import Leaderboard
 from selector.reporting import figures
 from selector.reporting.html.material import Material
 
@@ -64,12 +64,13 @@ def _runner_up(board: Leaderboard) -> str:
         f"{len(tied)} other {'candidate is' if len(tied) == 1 else 'candidates are'} within noise "
         f"of it, the runner-up (trial {second.trial}, {gap:.4f} behind) "
         f"{'among them' if second.tied_with_best else 'not'}. "
-        f"{_cheapest(board.candidates[0], tied)}"
+        f"{_smallest(board)}"
     )
 
 
-def _cheapest(best: LeaderboardRow, tied: list[LeaderboardRow]) -> str:
-    smaller = min((best, *tied), key=lambda row: (row.parameters, row.rank))
+def _smallest(board: Leaderboard) -> str:
+    number = board.cheapest.get("parameters", board.candidates[0].trial)
+    smaller = next(row for row in board.candidates if row.trial == number)
     if smaller.rank == 1:
         return "None of them is smaller."
     return (

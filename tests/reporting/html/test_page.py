@@ -49,7 +49,7 @@ def with_trials(material, count, *, backbone="toy:cnn"):
             own |= {"trial": number, "ci_low": score - 0.05, "ci_high": score + 0.05}
             rows.append(replace(row, **own))
     rows = [replace(r, rank=n) for n, r in enumerate(sorted(rows, key=lambda r: -r.score), 1)]
-    board = replace(material.board, candidates=tuple(rows))
+    board = replace(material.board, candidates=tuple(rows), cheapest={})
     return replace(material, trials=tuple(trials), epochs=tuple(epochs), board=board)
 
 
