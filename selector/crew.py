@@ -105,6 +105,16 @@ def bytes_of_hardest_trial(
             return None
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) + CUDA_CONTEXT_BYTES
+    return _peak_resident_bytes()
+
+
+def _peak_resident_bytes() -> int:
+    """The most memory that this process held since its program started."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Linux hands `ru_maxrss` on to a started program: there it may be the parent's peak.
+        (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 

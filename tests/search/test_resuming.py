@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from selector.search import storage
 from selector.search.claims import Claims
 from selector.search.objective import report_missing
 from selector.search.progress import Progress
+from selector.search.resuming import ResumePoint
 from selector.spec import load_study
 from selector.store import Store
 from selector.training import load_checkpoint, save_checkpoint
@@ -79,16 +79,28 @@ class Watched:
             accept_drift=accept_drift,
         )
 
-    def stop_once(self, *overrides: str) -> InterruptedRun:
-        """Stop the run by a SIGTERM that arrives somewhere in the epoch after STOPPED."""
+    def stop_once(self, *overrides: str, step: int | None = 2) -> InterruptedRun:
+        """Stop the run by a SIGTERM after this step of the epoch after STOPPED; None: with it."""
+        wants, armed = ResumePoint.wants, False
 
-        def send() -> None:
-            self.at_stop = None
-            threading.Timer(0.03, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        def arm() -> None:
+            nonlocal armed
+            armed, self.at_stop = step is not None, None
+            if step is None:
+                os.kill(os.getpid(), signal.SIGTERM)
 
-        self.at_stop = send
-        with pytest.raises(InterruptedRun) as stopped:
-            self(*overrides)
+        def stopping(point: ResumePoint, at: int) -> bool:
+            nonlocal armed
+            if armed and at == step:
+                armed = False
+                os.kill(os.getpid(), signal.SIGTERM)
+            return wants(point, at)
+
+        self.at_stop = arm
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ResumePoint, "wants", stopping)
+            with pytest.raises(InterruptedRun) as stopped:
+                self(*overrides)
         return stopped.value
 
     def left(self) -> tuple[list[tuple], list[np.ndarray]]:
@@ -149,11 +161,12 @@ def assert_same(one: Watched, other: Watched) -> None:
         assert np.array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("step", [0, 2])
 def test_a_stopped_trial_goes_on_and_ends_with_the_same_bits(
-    study, store_url, whole, tmp_path, monkeypatch
+    step, study, store_url, whole, tmp_path, monkeypatch
 ):
     ran = Watched(study, store_url)
-    assert ran.stop_once().exit_code == 143
+    assert ran.stop_once(step=step).exit_code == 143
     assert ran.states() == ["waiting"]
     assert len(ran.files()) == 1
 
@@ -163,7 +176,7 @@ def test_a_stopped_trial_goes_on_and_ends_with_the_same_bits(
     ran()
 
     (note,) = ran.notes()
-    assert note.startswith(("goes on in epoch 4", "goes on in epoch 5"))
+    assert note == ("goes on in epoch 4" + (f", after step {step}" if step else ""))
     assert len(ran.epochs()) == len(set(ran.epochs())) == 10, "an epoch ran twice"
     assert_same(ran, whole)
     assert not (tmp_path / "elsewhere/digits/resume").exists()
@@ -302,7 +315,7 @@ def test_a_stop_wins_over_a_disk_that_is_full(study):
 def test_probes_that_are_trained_together_start_again(study):
     ran = Watched(study, f"sqlite:///{study.parent / 'probes.db'}")
     probes = ("search.freeze_depth=5", "search.augment=none")
-    ran.stop_once(*probes)
+    ran.stop_once(*probes, step=None)
     assert ran.files() == []
     ran(*probes)
     assert ran.notes() == []
