@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from selector.records import HeldTrial, Lease
 from selector.store.studies import study_id
-from selector.store.tables import TrialTable
+from selector.store.tables import StudyTable, TrialTable
 
 # Lease ends further away were set before the machine's clock began anew, at its last start.
 LONGEST_SECONDS = 3600.0
@@ -48,10 +48,14 @@ def renew_lease(connection: Connection, study: str, number: int, lease: Lease) -
 
 def holds_lease(connection: Connection, study: str, number: int, lease: Lease) -> bool:
     """Whether a running trial is still the lease's own."""
-    token = select(TrialTable.lease_token).where(
-        TrialTable.study_id == study_id(connection, study),
-        TrialTable.number == number,
-        TrialTable.state == "running",
+    token = (
+        select(TrialTable.lease_token)
+        .join(StudyTable, StudyTable.id == TrialTable.study_id)
+        .where(
+            StudyTable.name == study,
+            TrialTable.number == number,
+            TrialTable.state == "running",
+        )
     )
     return connection.scalar(token) == lease.token
 
