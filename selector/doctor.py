@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from selector import uploads
 from selector.errors import SelectorError
 from selector.settings import Settings, load_settings
 
@@ -50,10 +51,22 @@ def examine(*, store: str | None = None) -> tuple[Finding, ...]:
         _store(store or settings.store),
         _folder("cache", settings.cache, "SELECTOR_CACHE"),
         _folder("artifacts", settings.artifacts, "SELECTOR_ARTIFACTS"),
+        *_behind_url(settings),
         _network(settings),
         *_weights(),
         *_sources(),
     )
+
+
+def _behind_url(settings: Settings) -> Iterator[Finding]:
+    if settings.artifacts_url is None:
+        return
+    try:
+        uploads.check()
+    except SelectorError as error:
+        yield Finding("artifacts' URL", "problem", settings.artifacts_url, str(error))
+    else:
+        yield Finding("artifacts' URL", "ok", settings.artifacts_url)
 
 
 def _packages() -> Iterator[Finding]:

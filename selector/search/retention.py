@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from selector import uploads
+from selector.errors import UnavailableError
 from selector.records import Goal, StoredCheckpoint
 from selector.selection.best import best_candidate
 from selector.selection.retention import kept
@@ -63,5 +65,6 @@ def remove(artifacts: Path, file: str) -> None:
     path = (artifacts / file).resolve()
     if path.is_relative_to(artifacts.resolve()):
         # What cannot be deleted now, on a disk that is only read, `selector gc` tries again.
-        with suppress(OSError):
+        with suppress(OSError, UnavailableError):
             path.unlink(missing_ok=True)
+            uploads.remove(artifacts / file)

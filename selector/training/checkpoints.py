@@ -14,6 +14,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from selector import uploads
 from selector.data.cache import sync
 from selector.errors import UnavailableError
 
@@ -41,8 +42,9 @@ def save_checkpoint(
 ) -> SavedCheckpoint:
     """Write tensors to `STEM-<12 characters of their hash>.safetensors`, complete or not at all.
 
-    Files of other content are never overwritten, whoever shares the folder. Raises
-    UnavailableError where nothing can be written.
+    Files of other content are never overwritten, whoever shares the folder. Where artifacts are
+    kept behind a URL it is there, too, on return. Raises UnavailableError where nothing can be
+    written.
     """
     # Channels-last weights are written in the ordinary order of their dimensions.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -57,6 +59,7 @@ def save_checkpoint(
             f"Checkpoint '{path}' cannot be written: {error.strerror or error}. Free space or "
             "rights there, or set SELECTOR_ARTIFACTS to another folder."
         ) from error
+    uploads.upload(path)
     return SavedCheckpoint(path, sha256, len(content))
 
 
@@ -65,6 +68,7 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> LoadedCheckpoin
 
     Raises UnavailableError for a file that is missing, damaged, or not the one expected.
     """
+    uploads.bring(path)
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
