@@ -14,9 +14,10 @@ import datetime as dt
 import time
 
 import numpy as np
+import numpy.typing as npt
 
 from selector import metrics, selection
-from selector.records import DataSummary, Floats, StudyRow, TrialCounts, TrialRow
+from selector.records import DataSummary, Floats, Ints, StudyRow, TrialCounts, TrialRow
 from selector.selection import resample
 
 TARGET_SECONDS = 10.0
@@ -90,19 +91,29 @@ def _reference(
 ) -> tuple[float, bool]:
     """Seconds of the plain way, and whether both ways agree on every resample."""
     labels = study.data.validation_labels
-    weights = resample.draw(labels, resamples, seed=0)
+    # The plain way has whole samples alone, so here each class is drawn in full and none is scaled.
+    weights = resample.Resamples(_in_full(labels, resamples), np.ones(len(labels)))
     rows = np.arange(len(labels))
     seconds, same = 0.0, True
     for log_p in predictions.values():
         started = time.process_time()
         plain = []
-        for drawn in weights.T:
+        for drawn in weights.counts.T:
             sample = np.repeat(rows, drawn)
             plain.append(metrics.compute(metric, labels[sample], log_p[sample]))
         seconds += time.process_time() - started
         fast = resample.scores(metric, labels, log_p, weights=weights)
         same = same and bool(np.allclose(fast, plain, rtol=0, atol=CLOSE))
     return seconds, same
+
+
+def _in_full(labels: Ints, resamples: int) -> npt.NDArray[np.uint8]:
+    """How often each sample occurs when every class is drawn in its size, (n, resamples)."""
+    rng = np.random.default_rng(0)
+    counts = np.zeros((len(labels), resamples), dtype=np.uint8)
+    for index, size in enumerate(np.bincount(labels)):
+        counts[labels == index] = rng.multinomial(size, np.full(size, 1 / size), resamples).T
+    return counts
 
 
 def _trial(number: int, values: dict[str, float]) -> TrialRow:

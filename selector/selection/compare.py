@@ -151,7 +151,7 @@ def _classes(study: StudyRow, a: Ints, b: Ints, *, seed: int) -> tuple[ClassDiff
     labels, names = study.data.validation_labels, study.data.class_names
     count = resample.resample_count("f1_macro", len(labels))
     weights = resample.draw(labels, count, seed=seed)
-    once = np.ones((len(labels), 1), dtype=np.uint8)
+    once = resample.as_it_is(len(labels))
     scores = [_f1(labels, said, len(names), weights) for said in (a, b)]
     observed = [_f1(labels, said, len(names), once)[0] for said in (a, b)]
     support = np.bincount(labels, minlength=len(names))
@@ -177,7 +177,7 @@ def _classes(study: StudyRow, a: Ints, b: Ints, *, seed: int) -> tuple[ClassDiff
 
 
 def _f1(
-    labels: Ints, said: Ints, n_classes: int, weights: resample.Weights
+    labels: Ints, said: Ints, n_classes: int, weights: resample.Resamples
 ) -> npt.NDArray[np.float64]:
     """The F1 of each class on each resample, (resamples, classes)."""
     counted = resampled.margins(labels, said, n_classes, weights)

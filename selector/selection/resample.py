@@ -10,9 +10,9 @@ import numpy.typing as npt
 from selector import metrics
 from selector.records import Floats, Ints
 from selector.selection import resampled
+from selector.selection.resampled import Resamples as Resamples  # part of what this offers
 
 Array = npt.NDArray[np.float64]
-Weights = npt.NDArray[np.uint8]
 
 RESAMPLES = 2000
 # The area under a curve needs every class's order of all samples: a hundred times the work.
@@ -21,22 +21,32 @@ _AT_ONCE = 256  # resamples; more of them would not fit into a core's own cache
 _LARGEST = 1 << 30  # bytes of all resamples
 
 
-def draw(labels: Ints, resamples: int, *, seed: int | Sequence[int]) -> Weights:
-    """How often each sample occurs in each resample, (n, resamples).
+def draw(labels: Ints, resamples: int, *, seed: int | Sequence[int]) -> Resamples:
+    """So many resamples of the samples with these labels (n,).
 
-    Samples are drawn with replacement within their class, so that every resample has the class
-    counts of the data. All candidates are scored on the same resamples, which makes their
-    differences paired.
+    Of the m samples of a class m - 1 are drawn with replacement, each of which counts m / (m - 1):
+    every resample has the class counts of the data, and a mean over a class varies as much as it
+    would over new data (Rao & Wu, JASA 83, 1988). Drawing m would give (m - 1) / m of that
+    variance, and ties between equals would break too often where classes are small. All candidates
+    are scored on the same resamples, which makes their differences paired.
     """
     generator = np.random.default_rng(seed)
-    weights = np.zeros((len(labels), resamples), dtype=np.uint8)
+    counts = np.zeros((len(labels), resamples), dtype=np.uint8)
+    scale = np.ones(len(labels))
     for class_index in np.unique(labels):
         members = np.flatnonzero(labels == class_index)
-        drawn = generator.integers(0, len(members), (len(members), resamples))
+        times = max(1, len(members) - 1)  # a class of one has nothing to vary
+        drawn = generator.integers(0, len(members), (times, resamples))
         cells = (drawn * resamples + np.arange(resamples)).ravel()
-        counts = np.bincount(cells, minlength=len(members) * resamples)
-        weights[members] = counts.reshape(len(members), resamples)
-    return weights
+        found = np.bincount(cells, minlength=len(members) * resamples)
+        counts[members] = found.reshape(len(members), resamples)
+        scale[members] = len(members) / times
+    return Resamples(counts, scale)
+
+
+def as_it_is(samples: int) -> Resamples:
+    """One resample: the data itself."""
+    return Resamples(np.ones((samples, 1), dtype=np.uint8), np.ones(samples))
 
 
 def resample_count(metric: str, samples: int) -> int:
@@ -50,17 +60,17 @@ def scores(
     labels: Ints,
     log_probabilities: Floats,
     *,
-    weights: Weights,
+    weights: Resamples,
     positive: int | None = None,
 ) -> Array:
     """The metric on each resample, (resamples,).
 
-    `labels` is (n,), `log_probabilities` (n, classes), `weights` (n, resamples) as from `draw`.
+    `labels` is (n,), `log_probabilities` (n, classes), `weights` as from `draw`.
     """
     prepared = resampled.prepare(metric, labels, log_probabilities, positive=positive)
     parts = (
-        prepared(weights[:, start : start + _AT_ONCE])
-        for start in range(0, weights.shape[1], _AT_ONCE)
+        prepared(weights.some(start, start + _AT_ONCE))
+        for start in range(0, weights.counts.shape[1], _AT_ONCE)
     )
     return np.concatenate(list(parts))
 

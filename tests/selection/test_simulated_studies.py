@@ -25,7 +25,7 @@ Scores = npt.NDArray[np.float64]
 
 
 @cache
-def split(samples: int) -> tuple[Ints, resample.Weights]:
+def split(samples: int) -> tuple[Ints, resample.Resamples]:
     """The labels, and one set of resamples for all studies."""
     labels = np.arange(samples, dtype=np.int64) % CLASSES
     return labels, resample.draw(labels, RESAMPLES, seed=0)
@@ -42,7 +42,7 @@ def study(
     labels, weights = split(samples)
     common, own = generator.normal(size=samples), generator.normal(size=(len(accuracies), samples))
     difficulty = np.sqrt(shared) * common + np.sqrt(1 - shared) * own
-    once = np.ones((samples, 1), dtype=np.uint8)
+    once = resample.as_it_is(samples)
     rows, observed = [], []
     for accuracy, of_one in zip(accuracies, difficulty, strict=True):
         wrong = of_one > STANDARD_NORMAL[accuracy]
@@ -71,6 +71,29 @@ def test_eight_equal_candidates_are_all_tied_at_the_nominal_rate(shared: float) 
     # The best of eight looks better than it is; what is expected of it does not.
     assert np.mean(naive) > 0.01
     assert abs(np.mean(corrected)) < 0.003
+
+
+@pytest.mark.parametrize(
+    ("sizes", "least"),
+    [([5] * 20, 0.93), ([15] * 4, 0.93), ([3, 3, 100, 200], 0.88)],
+    ids=["twenty classes of five", "four of fifteen", "two of three beside large ones"],
+)
+def test_equals_are_tied_where_classes_are_small(sizes: list[int], least: float) -> None:
+    generator = np.random.default_rng(13)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    drawn, once = resample.draw(labels, RESAMPLES, seed=0), resample.as_it_is(len(labels))
+    shape = (len(labels), len(sizes))
+    all_tied = 0
+    for _ in range(STUDIES):
+        common, rows, observed = generator.normal(size=shape), [], []
+        for _ in range(8):
+            # Six tenths of the variance of every class's evidence are the same for all candidates.
+            logits = np.sqrt(0.6) * common + np.sqrt(0.4) * generator.normal(size=shape)
+            logits[np.arange(len(labels)), labels] += 1.5
+            rows.append(resample.scores("f1_macro", labels, logits, weights=drawn))
+            observed.append(resample.scores("f1_macro", labels, logits, weights=once)[0])
+        all_tied += bool(tied_with_best(np.stack(rows), np.array(observed), maximize=True).all())
+    assert all_tied >= least * STUDIES
 
 
 @ALIKE
