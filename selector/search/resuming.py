@@ -181,6 +181,8 @@ class ResumePoint:
             "seconds": progress.seconds,
             "epochs": [asdict(record) for record in progress.epochs],
             "best_epoch": progress.best.epoch if progress.best else None,
+            "micro_batch": state.micro_batch,
+            "norm_by_micro_batch": progress.norm_by_micro_batch,
         }
         metadata = {**self._identity, "reached": json.dumps(reached)}
         before = self._written
@@ -201,12 +203,15 @@ class ResumePoint:
             predictions = loaded.tensors[_PREDICTIONS].numpy()
             progress.best_log_probabilities = np.asarray(predictions, dtype=np.float32)
         progress.earlier_seconds = reached["seconds"]
+        progress.micro_batch = reached.get("micro_batch")
+        progress.norm_by_micro_batch = reached.get("norm_by_micro_batch", False)
         self._start = TrainingState(
             epoch=reached["epoch"],
             step=reached["step"],
             seconds=reached["epoch_seconds"],
             scaler=reached["scaler"],
             tensors=dict(_below(loaded, _STATE)),
+            micro_batch=progress.micro_batch,
         )
 
 
