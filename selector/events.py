@@ -233,3 +233,7 @@ Event = (
     | RunEnded
 )
 Observer = Callable[[Event], None]
+
+
+def nobody(event: Event) -> None:
+    """Nobody watches."""
