@@ -24,9 +24,11 @@ from selector.environment import versions
 from selector.errors import UnavailableError
 from selector.events import TrialNote
 from selector.interrupts import Stop
-from selector.records import EpochRecord, Recipe, TrainingData
+from selector.records import EpochRecord, Recipe, StudyRow, TrainingData
 from selector.search.context import StudyContext
 from selector.search.progress import Progress
+from selector.store import Store, safe_url
+from selector.store.engine import sqlite_file
 from selector.training import (
     LoadedCheckpoint,
     Network,
@@ -38,6 +40,7 @@ from selector.training import (
 
 FOLDER = "resume"
 SHARE = 0.05  # of a trial's time that may go into writing
+STORE = "store"
 _FORMAT = "1"
 _BEST = "best."
 _PREDICTIONS = "predictions"
@@ -59,6 +62,7 @@ def open_point(
         _folder(number, context),
         identity_of(network, data, recipe, context=context),
         progress,
+        store=named_store(context.store),
         every_seconds=context.spec.training.checkpoint_seconds,
         stop=stop,
     )
@@ -107,12 +111,14 @@ class ResumePoint:
         identity: Mapping[str, str],
         progress: Progress,
         *,
+        store: str,
         every_seconds: float,
         stop: Stop,
     ) -> None:
         self._folder = folder
         self._identity = identity
         self._progress = progress
+        self._store = store
         self._every = every_seconds
         self._stop = stop
         self._due: float | None = None
@@ -184,7 +190,7 @@ class ResumePoint:
             "micro_batch": state.micro_batch,
             "norm_by_micro_batch": progress.norm_by_micro_batch,
         }
-        metadata = {**self._identity, "reached": json.dumps(reached)}
+        metadata = {**self._identity, STORE: self._store, "reached": json.dumps(reached)}
         before = self._written
         self._written = save_checkpoint(self._folder / "state", tensors, metadata).path
         if before is not None and before != self._written:
@@ -215,11 +221,22 @@ class ResumePoint:
         )
 
 
+def named_study(study: StudyRow) -> str:
+    """What tells a study from others of its name, in the names of its trials' folders."""
+    return hashlib.sha256(study.created_at.isoformat().encode()).hexdigest()[:8]
+
+
+def named_store(store: Store) -> str:
+    """What tells a store from others that share the artifacts folder; no address, no password."""
+    file = sqlite_file(store.engine.url)
+    name = str(file.resolve()) if file is not None else safe_url(store.url)
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
 def _folder(number: int, context: StudyContext) -> Path:
     """Of one trial of one study, whichever worker has it: its lineage."""
     name = context.spec.name
-    created = context.store.require_study(name).created_at.isoformat()
-    study = hashlib.sha256(created.encode()).hexdigest()[:8]
+    study = named_study(context.store.require_study(name))
     return context.artifacts / name / FOLDER / f"trial-{number:04d}-{study}"
 
 
