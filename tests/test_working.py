@@ -140,12 +140,13 @@ def killed_over_the_first_trial(assignment: Assignment, seat: Seat, observe: Obs
     return work_for(assignment, seat, observe)
 
 
+@pytest.mark.storm
 def test_a_trial_that_kills_its_workers_fails_and_the_others_complete(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, events = sqlite(study.parent, "poison"), list[Event]()
     # By name, for processes of their own import it.
-    monkeypatch.setattr("selector.run.work_for", killed_over_the_first_trial)
+    monkeypatch.setitem(run.__globals__, "work_for", killed_over_the_first_trial)
 
     run(study, store=url, overrides=["workers=2", "budget.trials=4"], observe=events.append)
 
