@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -9,20 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from selector.errors import UnavailableError
+from selector.errors import InputError, UnavailableError
 from selector.records import StudyRow
-from selector.search import retention
+from selector.search import resuming, retention
 from selector.store import Store, study_lock
 from selector.training import load_metadata
 from selector.training.cache.entries import remove as remove_entry
 from selector.training.cache.prefix_cache import FOLDER as PREFIXES
 from selector.training.cache.quota import changing_room, entries_of, size_of
 
-Kind = Literal["checkpoint", "orphan", "temporary", "prefix", "images"]
+Kind = Literal["checkpoint", "orphan", "resume", "temporary", "prefix", "images"]
 
 # A running trial has written its checkpoint before it is recorded: what is young is left alone.
 MINIMUM_AGE_SECONDS = 3600.0
 IMAGES = "images"
+_ENDED = ("complete", "pruned", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,8 @@ def freeable(
     """What could be freed of all studies, or of one; of `cache` everything, where it is given.
 
     A checkpoint that nobody refers to is freeable where it says that a study of this store made
-    it; files of other stores that share the artifacts folder are never touched.
+    it, and what a trial kept of itself where that trial has ended or its study is gone; files of
+    other stores that share the artifacts folder are never touched.
     """
     names = [study] if study is not None else [row.name for row in store.studies()]
     found: list[Freeable] = []
@@ -51,6 +54,7 @@ def freeable(
         found += _collectable(store, row, artifacts)
         found += _orphans(store, row, artifacts)
     found += _leftovers(artifacts / study if study is not None else artifacts)
+    found += _abandoned(store, artifacts, study=study)
     if cache is not None:
         found += _cached(cache)
     return tuple(found)
@@ -72,6 +76,9 @@ def free(
     for item in todo:
         if item.kind == "orphan":
             gone += _unlinked(item) if _still_unused(store, item, artifacts) else []
+        elif item.kind == "resume":
+            shutil.rmtree(item.path, ignore_errors=True)
+            gone += [] if item.path.exists() else [item]
         elif item.kind in ("temporary", "images"):
             gone += _unlinked(item)
     prefixes = [item for item in todo if item.kind == "prefix"]
@@ -123,6 +130,44 @@ def _still_unused(store: Store, item: Freeable, artifacts: Path) -> bool:
     # Under the lock, for a trial is recorded under it; one that ends now has a young file.
     with study_lock(store, str(item.study)):
         return item.path.relative_to(artifacts).as_posix() not in store.files()
+
+
+def _abandoned(store: Store, artifacts: Path, *, study: str | None) -> Iterator[Freeable]:
+    """Folders from which no trial will go on: it ended elsewhere, or its study was deleted."""
+    ours = resuming.named_store(store)
+    for folder in sorted(artifacts.glob(f"{study or '*'}/{resuming.FOLDER}/trial-*-*")):
+        name, (_, number, made_for) = folder.parent.parent.name, folder.name.split("-", 2)
+        states = [path for path in folder.glob("state-*.safetensors") if _is_old(path)]
+        if len(states) < len(list(folder.iterdir())) or not number.isdecimal():
+            continue  # somebody writes to it, or put something else there
+        row = _study_named(store, name)
+        if row is not None and made_for == resuming.named_study(row):
+            ended = {t.number for t in store.outcomes(name) if t.state in _ENDED}
+            abandoned = int(number) in ended
+        else:
+            abandoned = any(_store_of(path) == ours for path in states)
+        if abandoned:
+            yield Freeable(
+                kind="resume",
+                path=folder,
+                bytes=sum(_size(path) for path in states),
+                study=name,
+                trial=int(number),
+            )
+
+
+def _study_named(store: Store, name: str) -> StudyRow | None:
+    try:
+        return store.require_study(name)
+    except InputError:
+        return None
+
+
+def _store_of(path: Path) -> str | None:
+    try:
+        return load_metadata(path).get(resuming.STORE)
+    except UnavailableError:
+        return None
 
 
 def _leftovers(folder: Path) -> Iterator[Freeable]:

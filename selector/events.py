@@ -86,7 +86,7 @@ class TrialStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialNote:
-    """A line about a trial that was begun before: where it goes on, or why it starts over."""
+    """A line about a trial: where it goes on or why it starts over, what it makes do with."""
 
     number: int
     text: str
@@ -233,3 +233,7 @@ Event = (
     | RunEnded
 )
 Observer = Callable[[Event], None]
+
+
+def nobody(event: Event) -> None:
+    """Nobody watches."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -13,15 +15,20 @@ from optuna.trial import TrialState
 from selector.events import (
     EpochEnded,
     Event,
+    Observer,
     PrefixUsed,
     RunEnded,
     TrialEnded,
     TrialStarted,
     WorkerNote,
 )
+from selector.records import Assignment, Seat, TrialEnd
 from selector.run import ignore, run
-from selector.search import storage
+from selector.search import objective, storage
+from selector.search import worker as worker_loop
+from selector.search.claims import Claim
 from selector.store import Store
+from selector.working import work_for
 
 STUDY = """\
 name: shared
@@ -118,6 +125,37 @@ def test_workers_that_are_killed_lose_no_trial_and_double_none(study: Path) -> N
     assert died == dict.fromkeys(range(2), "was killed by SIGKILL; started again.")
     begun = Counter(event.number for event in events if isinstance(event, TrialStarted))
     assert max(begun.values()) == 2, "no trial was begun a second time"
+
+
+def killed_over_the_first_trial(assignment: Assignment, seat: Seat, observe: Observer) -> str:
+    """A worker on a host that has no memory for trial 0: the kernel ends the process."""
+    run_trial = objective.run_trial
+
+    def run_or_die(claim: Claim, *given: object, **named: object) -> TrialEnd:
+        if claim.number == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run_trial(claim, *given, **named)  # type: ignore[arg-type]
+
+    worker_loop.run_trial = run_or_die  # type: ignore[assignment]
+    return work_for(assignment, seat, observe)
+
+
+@pytest.mark.storm
+def test_a_trial_that_kills_its_workers_fails_and_the_others_complete(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, events = sqlite(study.parent, "poison"), list[Event]()
+    # By name, for processes of their own import it.
+    monkeypatch.setitem(run.__globals__, "work_for", killed_over_the_first_trial)
+
+    run(study, store=url, overrides=["workers=2", "budget.trials=4"], observe=events.append)
+
+    with Store.open(url) as store:
+        rows = store.trials("shared")
+    assert [row.state for row in rows] == ["failed", *["complete"] * 3]
+    assert rows[0].failure_cause == "worker_killed"
+    deaths = [event for event in events if isinstance(event, WorkerNote)]
+    assert [note.text for note in deaths] == ["was killed by SIGKILL; started again."] * 3
 
 
 @pytest.mark.storm

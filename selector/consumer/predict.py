@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ from PIL import Image, ImageOps
 FORMAT_VERSION = 1
 BATCH = 64
 
+_MOST_BYTES = 16_000_000  # of bundle.json
+_LARGEST_SIDE = 4096  # pixels that a network takes
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _MAX_PIXELS = 64_000_000
 _RESAMPLING = {
@@ -55,8 +59,11 @@ class Classifier:
         opened = runtime or importlib.import_module("runtime").Runtime  # the file beside this one
         try:
             network = opened(file, bundle, threads)
-        except (ValueError, RuntimeError, KeyError) as error:
-            raise BundleError(f"{file}: cannot be opened: {error}") from error
+        except ImportError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BundleError(f"{file}: cannot be opened: {reason}") from error
         _check_description(network.description, bundle, file)
         return cls(bundle, network)
 
@@ -92,13 +99,71 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     """The content of a folder's bundle.json; BundleError where it is none."""
     path = folder / "bundle.json"
     try:
-        bundle = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise BundleError(f"{path}: is larger than {_MOST_BYTES // 1_000_000} MB")
+        bundle = json.loads(content.decode("utf-8"))
         version = bundle["format_version"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except BundleError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read ({error})") from error
     if version != FORMAT_VERSION:
-        raise BundleError(f"{path}: format version {version}; this program reads {FORMAT_VERSION}")
+        raise BundleError(
+            f"{path}: format version {version!r:.40}; this program reads {FORMAT_VERSION}"
+        )
+    wrong = ", ".join(_wrong(bundle))
+    if wrong:
+        raise BundleError(f"{path}: is not as it was written: {wrong}")
     return dict(bundle)
+
+
+def _wrong(bundle: Mapping[str, Any]) -> Iterator[str]:
+    """The entries of bundle.json that no bundle has, for whoever wrote them may mean harm."""
+    names, how, threshold = (bundle.get(k) for k in ("class_names", "preprocessing", "threshold"))
+    if not _is_plain_name(bundle.get("file")):
+        yield "file"  # what is read lies in the bundle's own folder
+    if not isinstance(bundle.get("files"), dict):
+        yield "files"
+    for key, kind in (("format", str), ("study", str), ("backbone", str), ("trial", int)):
+        if not isinstance(bundle.get(key), kind):
+            yield key
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        yield "class_names"
+    elif threshold is not None and not _is_threshold(threshold, names):
+        yield "threshold"
+    if not (isinstance(how, dict) and _is_preprocessing(how)):
+        yield "preprocessing"
+
+
+def _is_plain_name(name: Any) -> bool:
+    return isinstance(name, str) and bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name))
+
+
+def _is_threshold(threshold: Any, names: Sequence[str]) -> bool:
+    if not isinstance(threshold, dict) or len(names) != 2 or threshold.get("class") not in names:
+        return False
+    return _is_number(threshold.get("value"))
+
+
+def _is_preprocessing(how: Mapping[str, Any]) -> bool:
+    size, interpolation = how.get("size"), how.get("interpolation")
+    return (
+        type(size) is int
+        and 0 < size <= _LARGEST_SIDE
+        and isinstance(interpolation, str)
+        and interpolation in _RESAMPLING
+        and all(_is_colour(how.get(key)) for key in ("mean", "std"))
+    )
+
+
+def _is_colour(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def prepare(source: Path | Image.Image, preprocessing: Mapping[str, Any]) -> np.ndarray:
@@ -139,12 +204,14 @@ def _from_16_bits(values: np.ndarray, path: Path) -> Image.Image:
 
 
 def _check_content(file: Path, expected: str | None) -> None:
+    if file.is_symlink() or not file.is_file():
+        raise BundleError(f"{file}: is missing, or no file of the bundle itself")
     try:
         found = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise BundleError(f"{file}: cannot be read ({error.strerror})") from error
     if found != expected:
-        wanted = f"{expected[:12]}... as in bundle.json" if expected else "listed in bundle.json"
+        wanted = f"{expected!s:.12}... as in bundle.json" if expected else "listed in bundle.json"
         raise BundleError(
             f"{file}: its sha256 is {found[:12]}..., not {wanted}; damaged or changed"
         )
@@ -154,7 +221,7 @@ def _check_description(text: str, bundle: Mapping[str, Any], file: Path) -> None
     """The network's file says itself what it was made for: bundle.json must agree."""
     try:
         described = dict(json.loads(text))
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise BundleError(f"{file}: says nothing of its classes and preprocessing") from error
     for key, value in described.items():
         if bundle.get(key) != value:

@@ -74,6 +74,8 @@ class TrialEnd:
     failure_cause: str | None = None
     failure_message: str | None = None
     candidate: Candidate | None = None
+    micro_batch: int | None = None  # samples at once, where memory had no room for a whole batch
+    norm_by_micro_batch: bool = False  # trained batch normalisation saw no more than that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,8 @@ class TrialRow:
     ended_at: dt.datetime | None = None
     retry_of: int | None = None  # the failed trial whose parameters these are
     retried: bool = False  # failed, and handed out again under another number
+    micro_batch: int | None = None  # samples at once, where memory had no room for a whole batch
+    norm_by_micro_batch: bool = False  # trained batch normalisation saw no more than that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

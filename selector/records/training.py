@@ -39,6 +39,8 @@ class EpochResult:
 
     `confusion` is (n_classes, n_classes) of the validation split: rows are true classes, columns
     predicted ones. `fetch` brings the predictions from the device; most epochs never need them.
+    `micro_batch` is how many samples went through the network at once, where memory had no room
+    for a whole batch.
     """
 
     epoch: int
@@ -48,6 +50,7 @@ class EpochResult:
     seconds: float
     confusion: Ints
     fetch: Callable[[], Floats]
+    micro_batch: int | None = None
 
     @property
     def log_probabilities(self) -> Floats:

@@ -57,6 +57,7 @@ def _trial_facts(study: StudyRow, trial: TrialRow) -> tuple[tuple[str, str], ...
             for name, value in trial.params.items()
             if name != "backbone"
         ),
+        ("samples at once", _micro_batch(trial)),
         ("origin", f"{_origin(trial)}, seed {trial.seed}"),
         ("epochs", f"{trial.epochs}{best}"),
         ("time", figures.duration(trial.seconds)),
@@ -77,6 +78,13 @@ def _checkpoint(study: StudyRow, trial: TrialRow) -> str:
 
 def _origin(trial: TrialRow) -> str:
     return trial.origin if trial.retry_of is None else f"{trial.origin} of trial {trial.retry_of}"
+
+
+def _micro_batch(trial: TrialRow) -> str:
+    if trial.micro_batch is None:
+        return ""
+    norm = ", which batch normalisation was trained on" if trial.norm_by_micro_batch else ""
+    return f"{trial.micro_batch}: memory had no room for a whole batch{norm}"
 
 
 def _parameters(trial: TrialRow) -> str:

@@ -52,7 +52,8 @@ class Ahead:
         self._foreseen = foreseen
         self._context = context
         self._groups: list[_Group] = []  # the one used last stands last
-        self._has_room = True
+        self._most = HEADS  # in one group, as far as memory has shown
+        self._tried = 1  # in the latest group
 
     def __call__(
         self,
@@ -82,7 +83,7 @@ class Ahead:
                 raise
             # A trial must not fail for its company, nor the next one meet the same.
             self._groups.clear()
-            self._has_room = False
+            self._most = max(1, self._tried // 2)
             network.load_trained_state(untrained)
         if done == recipe.epochs:
             return
@@ -124,10 +125,11 @@ class Ahead:
         """A new group with the recipe in it; None where it would be the only one."""
         context = self._context
         bytes_of_head = _bytes_of(network, data, recipe)
-        most = min(HEADS, GROUP_BYTES // bytes_of_head) if self._has_room else 1
+        most = min(self._most, GROUP_BYTES // bytes_of_head)
         recipes = self._fitting(recipe, most) if most > 1 else [recipe]
         if len(recipes) < 2:
             return None
+        self._tried = len(recipes)
         group = _Group(
             HeadStack(
                 network,

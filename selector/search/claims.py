@@ -23,7 +23,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from selector.errors import StoreSilentError
-from selector.events import Event, Observer
+from selector.events import Observer, nobody
 from selector.records import (
     Heat,
     Lease,
@@ -63,10 +63,6 @@ HAND_BACK_SECONDS = 5.0  # on the way out nobody wants to wait; the next run rep
 Result = TypeVar("Result")
 
 
-def _nobody(event: Event) -> None:
-    """Nobody watches."""
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A trial that this worker holds, with all its parameters and the epochs it may run."""
@@ -101,7 +97,7 @@ class Claims:
         *,
         run_id: int,
         runs_of: str | None = None,  # the study whose runs take these trials, by default this one
-        observe: Observer = _nobody,
+        observe: Observer = nobody,
         settings: Settings | None = None,
     ) -> None:
         self._store = store
@@ -113,6 +109,7 @@ class Claims:
         settings = settings or load_settings()
         self._lease_seconds = settings.lease_seconds
         self._outages = Outages(store, observe=observe, patience_seconds=settings.outage_seconds)
+        self._observe = observe
         self._given_up: set[str] = set()  # tokens of leases that this worker took and cannot use
         earlier = store.outcomes(spec.name)
         self._forgiven = frozenset(t.number for t in earlier if t.state == "failed")
@@ -319,6 +316,7 @@ class Claims:
             given_up=self._given_up,
             patience_seconds=patience,
             after_outage=self._outages.seconds_since() < patience,
+            observe=self._observe,
         )
 
 

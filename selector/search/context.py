@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, values_of
 from selector.store import Store
 from selector.tasks import Task
-from selector.training import Keeper, Network, train
+from selector.training import Keeper, Network, Portions, train
 from selector.training.cache import PrefixCache
 
 TrainEpochs = Callable[
@@ -32,7 +32,8 @@ class StudyContext:
     `decode` gives the train and validation images for one preprocessing; the test split cannot be
     reached through it. `base` is the folder that relative weight files are read from. Without a
     `prefix_cache` every trial computes its frozen stages' outputs for itself. `epochs` says where a
-    trial's epochs come from; without it, every trial is trained alone.
+    trial's epochs come from; without it, every trial is trained alone. `portions` is what this
+    worker learnt of how many samples fit into memory at once.
     """
 
     spec: StudySpec
@@ -46,6 +47,7 @@ class StudyContext:
     prefix_cache: PrefixCache | None = None
     epochs: TrainEpochs | None = None
     folds: tuple[Callable[[Preprocessing], TrainingData], ...] = ()  # likewise, of the finals
+    portions: Portions = field(default_factory=Portions)
 
     def alone(
         self,
@@ -63,6 +65,7 @@ class StudyContext:
             task=self.task,
             prefix_cache=self.prefix_cache,
             keeper=keeper,
+            portions=self.portions,
         )
 
     def score_of(self, result: EpochResult, data: TrainingData) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from selector import backbones
 from selector.errors import SelectorError, TrialFailedError
-from selector.events import EpochEnded
+from selector.events import EpochEnded, TrialNote
 from selector.interrupts import Stop
 from selector.records import (
     Candidate,
@@ -25,7 +25,7 @@ from selector.search.claims import Claim
 from selector.search.context import StudyContext
 from selector.search.progress import Progress
 from selector.search.recipe import recipe_of, weights_of
-from selector.training import Network
+from selector.training import Network, trains_batch_norm
 from selector.training.memory import out_of_memory_fails_the_trial
 
 
@@ -88,6 +88,8 @@ def _attempt(trial: _Trial) -> TrialEnd:
         best_epoch=progress.best.epoch if progress.best else None,
         seconds=progress.seconds,
         candidate=candidate,
+        micro_batch=progress.micro_batch,
+        norm_by_micro_batch=progress.norm_by_micro_batch,
     )
 
 
@@ -125,6 +127,7 @@ def _train(trial: _Trial, network: Network, data: TrainingData, recipe: Recipe) 
     # A generator left early is closed here, or its tensors would outlive the pruned trial.
     with closing(epochs):
         for result in epochs:
+            _note_micro_batch(trial, network, result, recipe)
             record = _scored(result, data, context)
             if progress.add(record):
                 progress.best_state = network.trained_state()
@@ -136,6 +139,17 @@ def _train(trial: _Trial, network: Network, data: TrainingData, recipe: Recipe) 
             if trial.out_of_time:
                 return False
     return False
+
+
+def _note_micro_batch(trial: _Trial, network: Network, result: EpochResult, recipe: Recipe) -> None:
+    """Remember, and say once, that batches went through the network in parts."""
+    progress, micro = trial.progress, result.micro_batch
+    if micro is None or micro == progress.micro_batch:
+        return
+    progress.micro_batch, progress.norm_by_micro_batch = micro, trains_batch_norm(network)
+    text = f"memory has no room for batches of {recipe.batch_size}; they go through {micro} at once"
+    note = TrialNote(number=trial.claim.number, text=text)
+    trial.context.observe(note)
 
 
 def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> EpochRecord:
@@ -193,4 +207,6 @@ def _failed(trial: _Trial, cause: str, message: str) -> TrialEnd:
         seconds=progress.seconds,
         failure_cause=cause,
         failure_message=message,
+        micro_batch=progress.micro_batch,
+        norm_by_micro_batch=progress.norm_by_micro_batch,
     )

@@ -1,7 +1,13 @@
-"""Whose the running trials are, who of them is gone, and what is set right then."""
+"""Whose the running trials are, who of them is gone, and what is set right then.
+
+A trial whose workers die over it, one after the other, is not handed out for ever: where memory is
+short the system kills a process without a word, and the next one would meet the same end.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import os
 import socket
 from collections.abc import Collection, Mapping
@@ -11,10 +17,13 @@ import optuna
 import psutil
 from optuna.trial import FrozenTrial, TrialState
 
-from selector.records import HeldTrial, TrialOutcome
+from selector.events import Observer, TrialNote, nobody
+from selector.records import EpochRecord, HeldTrial, TrialEnd, TrialOutcome
 from selector.store import Store
 
 OWNER = "selector:owner"
+DEATHS = "selector:deaths"  # of workers that had the trial, since it last finished an epoch
+MOST_DEATHS = 3
 _OPTUNA_STATES = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -31,13 +40,16 @@ def reconcile(
     given_up: Collection[str] = (),
     patience_seconds: float = 0.0,
     after_outage: bool = False,
+    observe: Observer = nobody,
 ) -> tuple[TrialOutcome, ...]:
     """Bring Optuna's record in line with ours; gives the trials as they are then.
 
     The caller holds the lock of the study, whose runs are those of `runs_of` where it has none of
     its own. `given_up` has tokens of leases that their owner will
     not use. In the first `patience_seconds` after the server was started, and `after_outage`, no
-    lease is over: its owner had no way to renew it.
+    lease is over: its owner had no way to renew it. A trial over which the last MOST_DEATHS workers
+    died, with no epoch finished in between, fails with the cause `worker_killed`, and `observe`
+    hears of it.
     """
     outcomes = store.outcomes(name)
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -56,9 +68,15 @@ def reconcile(
         # the lock is held here, so nobody is in between now.
         lease = held.get(trial.number)
         lasts = lease is not None and (after_outage or not _is_over(lease))
-        if not (lasts and _owner_lives(trial, runs_over=over)):
-            store.release_trial(name, trial.number)
-            set_waiting(study, trial._trial_id)
+        if lasts and _owner_lives(trial, runs_over=over):
+            continue
+        died = lease is not None and _owner_died(trial, runs_over=over)
+        if died and lease is not None and _deaths(study, trial, lease) >= MOST_DEATHS:
+            _fail(store, study, name, trial)
+            observe(TrialNote(number=trial.number, text=f"failed, worker_killed: {_KILLED}"))
+            continue
+        store.release_trial(name, trial.number)
+        set_waiting(study, trial._trial_id)
     return store.outcomes(name)
 
 
@@ -94,6 +112,49 @@ def tell(study: optuna.Study, number: int, state: str, score: float | None) -> N
     study.tell(number, value, state=_OPTUNA_STATES[state], skip_if_finished=True)
 
 
+_KILLED = (
+    f"{MOST_DEATHS} workers in a row died over it without finishing an epoch. The system kills "
+    "processes when memory runs out: allow smaller batches or images, or fewer workers."
+)
+
+
+def _deaths(study: optuna.Study, trial: FrozenTrial, lease: HeldTrial) -> int:
+    """How many workers have died over a trial since it last finished an epoch, the last included.
+
+    Kept with the trial before it is handed out again, so a crash in between counts once.
+    """
+    known = trial.user_attrs.get(DEATHS, {})
+    reported = len(trial.intermediate_values)
+    count: int = known.get("count", 0) if known.get("epochs") == reported else 0
+    if known.get("token") == lease.token:
+        return count
+    found = {"count": count + 1, "epochs": reported, "token": lease.token}
+    study._storage.set_trial_user_attr(trial._trial_id, DEATHS, found)
+    return count + 1
+
+
+def _fail(store: Store, study: optuna.Study, name: str, trial: FrozenTrial) -> None:
+    """End a trial that kills its workers; of its epochs the scores alone were reported."""
+    row = next(row for row in store.trials(name) if row.number == trial.number)
+    now = dt.datetime.now(dt.UTC)
+    nothing = math.nan
+    end = TrialEnd(
+        number=trial.number,
+        state="failed",
+        epochs=tuple(
+            EpochRecord(step + 1, nothing, nothing, score, nothing, nothing)
+            for step, score in sorted(trial.intermediate_values.items())
+        ),
+        score=None,
+        best_epoch=None,
+        seconds=(now - (row.started_at or now)).total_seconds(),  # of the last attempt
+        failure_cause="worker_killed",
+        failure_message=f"{row.backbone}: {_KILLED}",
+    )
+    store.finish_trial(name, end)
+    tell(study, trial.number, "failed", None)
+
+
 def _is_over(lease: HeldTrial) -> bool:
     return lease.seconds_left is not None and lease.seconds_left <= 0
 
@@ -113,8 +174,20 @@ def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     # A worker of it in a process of its own ends a little later, and holds its trial until then.
     if began_by is not None and (began_by == owner["pid"] or not here):
         return False
-    if not here:
-        return True
+    return not here or _process_lives(owner)
+
+
+def _owner_died(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
+    """Whether a trial without a living owner lost it by the end of its process, not of its run."""
+    owner = trial.user_attrs.get(OWNER)
+    if owner is None:
+        return False
+    if owner["host"] == socket.gethostname():
+        return not _process_lives(owner)
+    return owner.get("run") not in runs_over
+
+
+def _process_lives(owner: Mapping[str, Any]) -> bool:
     try:
         return abs(_seconds_after_boot(int(owner["pid"])) - float(owner["created"])) < 1.0
     except psutil.NoSuchProcess:

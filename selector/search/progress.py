@@ -12,7 +12,11 @@ from selector.records import EpochRecord, Floats
 
 @dataclass(slots=True)
 class Progress:
-    """The epochs of a trial and its best one; `earlier_seconds` is what other attempts took."""
+    """The epochs of a trial and its best one; `earlier_seconds` is what other attempts took.
+
+    `micro_batch` is how many samples went through the network at once, where memory had no room for
+    a whole batch.
+    """
 
     maximize: bool
     epochs: list[EpochRecord] = field(default_factory=list)
@@ -20,6 +24,8 @@ class Progress:
     best_state: dict[str, Tensor] = field(default_factory=dict)
     best_log_probabilities: Floats | None = None
     earlier_seconds: float = 0.0
+    micro_batch: int | None = None
+    norm_by_micro_batch: bool = False  # trained batch normalisation sees no more than that
     _started: float = field(default_factory=time.monotonic)
 
     def add(self, record: EpochRecord) -> bool:

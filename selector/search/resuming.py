@@ -25,9 +25,11 @@ from selector.environment import versions
 from selector.errors import UnavailableError
 from selector.events import TrialNote
 from selector.interrupts import Stop
-from selector.records import EpochRecord, Recipe, TrainingData
+from selector.records import EpochRecord, Recipe, StudyRow, TrainingData
 from selector.search.context import StudyContext
 from selector.search.progress import Progress
+from selector.store import Store, safe_url
+from selector.store.engine import sqlite_file
 from selector.training import (
     LoadedCheckpoint,
     Network,
@@ -39,6 +41,7 @@ from selector.training import (
 
 FOLDER = "resume"
 SHARE = 0.05  # of a trial's time that may go into writing
+STORE = "store"
 _FORMAT = "1"
 _BEST = "best."
 _PREDICTIONS = "predictions"
@@ -60,6 +63,7 @@ def open_point(
         _folder(number, context),
         identity_of(network, data, recipe, context=context),
         progress,
+        store=named_store(context.store),
         every_seconds=context.spec.training.checkpoint_seconds,
         stop=stop,
     )
@@ -110,12 +114,14 @@ class ResumePoint:
         identity: Mapping[str, str],
         progress: Progress,
         *,
+        store: str,
         every_seconds: float,
         stop: Stop,
     ) -> None:
         self._folder = folder
         self._identity = identity
         self._progress = progress
+        self._store = store
         self._every = every_seconds
         self._stop = stop
         self._due: float | None = None
@@ -185,8 +191,10 @@ class ResumePoint:
             "seconds": progress.seconds,
             "epochs": [asdict(record) for record in progress.epochs],
             "best_epoch": progress.best.epoch if progress.best else None,
+            "micro_batch": state.micro_batch,
+            "norm_by_micro_batch": progress.norm_by_micro_batch,
         }
-        metadata = {**self._identity, "reached": json.dumps(reached)}
+        metadata = {**self._identity, STORE: self._store, "reached": json.dumps(reached)}
         before = self._written
         self._written = save_checkpoint(self._folder / "state", tensors, metadata).path
         if before is not None and before != self._written:
@@ -206,20 +214,34 @@ class ResumePoint:
             predictions = loaded.tensors[_PREDICTIONS].numpy()
             progress.best_log_probabilities = np.asarray(predictions, dtype=np.float32)
         progress.earlier_seconds = reached["seconds"]
+        progress.micro_batch = reached.get("micro_batch")
+        progress.norm_by_micro_batch = reached.get("norm_by_micro_batch", False)
         self._start = TrainingState(
             epoch=reached["epoch"],
             step=reached["step"],
             seconds=reached["epoch_seconds"],
             scaler=reached["scaler"],
             tensors=dict(_below(loaded, _STATE)),
+            micro_batch=progress.micro_batch,
         )
+
+
+def named_study(study: StudyRow) -> str:
+    """What tells a study from others of its name, in the names of its trials' folders."""
+    return hashlib.sha256(study.created_at.isoformat().encode()).hexdigest()[:8]
+
+
+def named_store(store: Store) -> str:
+    """What tells a store from others that share the artifacts folder; no address, no password."""
+    file = sqlite_file(store.engine.url)
+    name = str(file.resolve()) if file is not None else safe_url(store.url)
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _folder(number: int, context: StudyContext) -> Path:
     """Of one trial of one study, whichever worker has it: its lineage."""
     name = context.spec.name
-    created = context.store.require_study(name).created_at.isoformat()
-    study = hashlib.sha256(created.encode()).hexdigest()[:8]
+    study = named_study(context.store.require_study(name))
     return context.artifacts / name / FOLDER / f"trial-{number:04d}-{study}"
 
 

@@ -145,6 +145,8 @@ def _trial_row(row: Any, metrics: dict[str, float], checkpoint: Any) -> TrialRow
         ended_at=row.ended_at,
         retry_of=row.retry_of,
         retried=row.retried,
+        micro_batch=row.micro_batch,
+        norm_by_micro_batch=row.norm_by_micro_batch,
     )
 
 

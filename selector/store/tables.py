@@ -182,6 +182,8 @@ class TrialTable(Table):
     latency_ms: Mapped[float | None]
     retry_of: Mapped[int | None]  # the number of the failed trial whose parameters these are
     retried: Mapped[bool] = mapped_column(default=False, server_default=false())
+    micro_batch: Mapped[int | None]  # samples at once, where memory had no room for a batch
+    norm_by_micro_batch: Mapped[bool] = mapped_column(default=False, server_default=false())
     started_at: Mapped[dt.datetime | None]
     ended_at: Mapped[dt.datetime | None]
     lease_token: Mapped[str | None] = mapped_column(String(32))

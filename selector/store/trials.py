@@ -91,6 +91,8 @@ def finish_trial(connection: Connection, study: str, end: TrialEnd, *, lease: Le
         "seconds": _finite(end.seconds),
         "failure_cause": end.failure_cause,
         "failure_message": _message(connection, end),
+        "micro_batch": end.micro_batch,
+        "norm_by_micro_batch": end.norm_by_micro_batch,
         "ended_at": dt.datetime.now(dt.UTC),
         "lease_until": None,
     }

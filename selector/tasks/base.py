@@ -31,6 +31,13 @@ class Task(Protocol):
         """
         ...
 
+    def loss_weight(self, targets: Tensor, *, class_weights: Tensor | None) -> Tensor:
+        """What targets (batch,) weigh in the mean that `loss` is, a scalar.
+
+        The loss of a batch is that of its parts, weighted by this: so it can be computed by parts.
+        """
+        ...
+
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """Log probabilities (batch, classes) in float32, whatever precision the logits have."""
         ...

@@ -40,6 +40,12 @@ class ImageClassification:
             logits.float(), targets, weight=class_weights, label_smoothing=label_smoothing
         )
 
+    def loss_weight(self, targets: Tensor, *, class_weights: Tensor | None) -> Tensor:
+        """The sum of the weights of the classes (batch,), 1 each without `class_weights`."""
+        if class_weights is None:
+            return torch.full((), float(len(targets)), device=targets.device)
+        return class_weights[targets].sum()
+
     def stacked_loss(
         self,
         logits: Tensor,

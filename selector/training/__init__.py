@@ -13,6 +13,7 @@ from selector.training.evaluation import predict_log_probabilities
 from selector.training.loop import train
 from selector.training.memory import out_of_memory_fails_the_trial
 from selector.training.network import Network
+from selector.training.portions import Portions, trains_batch_norm
 from selector.training.process import prepare_process
 from selector.training.resume import Keeper, TrainingState
 
@@ -20,6 +21,7 @@ __all__ = [
     "Keeper",
     "LoadedCheckpoint",
     "Network",
+    "Portions",
     "SavedCheckpoint",
     "TrainingState",
     "latency_ms",
@@ -32,4 +34,5 @@ __all__ = [
     "prepare_process",
     "save_checkpoint",
     "train",
+    "trains_batch_norm",
 ]

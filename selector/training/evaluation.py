@@ -16,6 +16,7 @@ from selector.tasks.base import Task
 from selector.training import precision as precisions
 from selector.training.batches import sequential_batches
 from selector.training.network import Network
+from selector.training.portions import Portion, in_portions
 from selector.training.precision import Precision
 from selector.training.prefix import FILL_BATCH, PrefixSource, run_prefix
 from selector.training.tally import to_host
@@ -40,11 +41,16 @@ def predict_log_probabilities(
     """
     network.place(device)
     batches = _batches(images.images if isinstance(images, SplitImages) else images, batch_size)
+    portion = Portion()
     inputs = (
-        run_prefix(network, normalize(_to_device(pixels, device), preprocessing), precision)
+        run_prefix(
+            network, normalize(_to_device(pixels, device), preprocessing), precision, portion
+        )
         for pixels in batches
     )
-    predicted = log_probabilities(network, inputs, task=task, device=device, precision=precision)
+    predicted = log_probabilities(
+        network, inputs, task=task, device=device, precision=precision, portion=portion
+    )
     return to_host(predicted)
 
 
@@ -56,10 +62,13 @@ def split_log_probabilities(
     task: Task,
     device: torch.device,
     precision: Precision,
+    portion: Portion | None = None,
 ) -> Tensor:
     """Log probabilities (n, classes) float32 of the n samples of a source, on the device."""
     with closing(source.stream(sequential_batches(n, FILL_BATCH))) as inputs:
-        return log_probabilities(network, inputs, task=task, device=device, precision=precision)
+        return log_probabilities(
+            network, inputs, task=task, device=device, precision=precision, portion=portion
+        )
 
 
 def log_probabilities(
@@ -69,15 +78,21 @@ def log_probabilities(
     task: Task,
     device: torch.device,
     precision: Precision,
+    portion: Portion | None = None,
 ) -> Tensor:
     """Log probabilities (n, classes) float32 of batches of suffix inputs, on the device.
 
-    The network's mode stays as it was.
+    The network's mode stays as it was. What memory has no room for at once, `portion` bounds.
     """
     was_training = network.training
     network.eval()
+    portion = portion or Portion()
+
+    def predict(batch: Tensor) -> Tensor:
+        return task.log_probabilities(network.suffix(batch))
+
     with torch.no_grad(), precisions.autocast(precision, device):
-        parts = [task.log_probabilities(network.suffix(x)) for x in inputs]
+        parts = [in_portions(predict, x, portion) for x in inputs]
     network.train(was_training)
     if not parts:
         raise InputError("No images to predict.")

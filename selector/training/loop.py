@@ -16,6 +16,7 @@ from selector.training.cache import PrefixCache
 from selector.training.evaluation import split_log_probabilities
 from selector.training.memory import out_of_memory_fails_the_trial
 from selector.training.network import Network
+from selector.training.portions import Portion, Portions
 from selector.training.prefix import HOLD_BYTES
 from selector.training.resume import Keeper, put_back
 from selector.training.seeds import Stream, generator
@@ -35,6 +36,7 @@ def train(
     hold_bytes: int = HOLD_BYTES,
     prefix_cache: PrefixCache | None = None,
     keeper: Keeper | None = None,
+    portions: Portions | None = None,
 ) -> Generator[EpochResult, None, None]:
     """Train `network` in place and yield one result an epoch, counted from 1.
 
@@ -44,15 +46,26 @@ def train(
     computing them counts as time of the first epoch. With fp32 on a CPU both give the same bits.
     The device is waited for once an epoch. `keeper` is asked after every step whether it wants the
     state of the training; where it has one of an earlier attempt, the epochs from there on come out
-    as they would have then: with fp32 on a CPU, bit by bit. Raises TrialFailedError with the cause
+    as they would have then: with fp32 on a CPU, bit by bit. Where memory has no room for a batch,
+    it goes through the network in parts, and their gradients are summed before the one update;
+    `portions` remembers that for the trials after this one. Raises TrialFailedError with the cause
     `non_finite` at the end of the epoch in which a loss was not finite, or `oom`.
     """
     start = keeper.start if keeper is not None else None
     began = time.perf_counter()
-    with out_of_memory_fails_the_trial(recipe, device):
+    own = (portions or Portions()).of(recipe)
+    if start is not None:
+        own.take_up(start)
+    with out_of_memory_fails_the_trial(recipe, device, at_once=lambda: own.steps.limit):
         network.place(device)
         sources = open_sources(
-            network, data, recipe, device=device, hold_bytes=hold_bytes, prefix_cache=prefix_cache
+            network,
+            data,
+            recipe,
+            device=device,
+            hold_bytes=hold_bytes,
+            prefix_cache=prefix_cache,
+            portion=own.outputs,
         )
         steps = Steps.prepare(
             network,
@@ -61,6 +74,7 @@ def train(
             n_classes=len(data.class_names),
             device=device,
             task=task,
+            portion=own.steps,
         )
         labels = send(torch.tensor(data.validation.labels, dtype=torch.int64), device)
         steps.began = began
@@ -68,13 +82,13 @@ def train(
             put_back(start, network, steps.optimizer, steps.scaler)
             steps.began -= start.seconds
     for epoch in range(start.epoch if start is not None else 1, recipe.epochs + 1):
-        with out_of_memory_fails_the_trial(recipe, device):
+        with out_of_memory_fails_the_trial(recipe, device, at_once=lambda: own.steps.limit):
             draws = generator(recipe.seed, Stream.AUGMENT, epoch=epoch)
             total = steps.epoch(
                 sources.train(epoch, draws), epoch, draws=draws, start=start, keeper=keeper
             )
             start = None  # only the first epoch here was begun before
-            predictions = _predictions(steps, sources)
+            predictions = _predictions(steps, sources, own.outputs)
             found = tally(total, predictions, labels)
         _require_finite(found, recipe, epoch)
         yield EpochResult(
@@ -85,6 +99,7 @@ def train(
             seconds=time.perf_counter() - steps.began,
             confusion=found.confusion,
             fetch=fetch_later(predictions),
+            micro_batch=steps.micro_batch,
         )
         if keeper is not None and epoch < recipe.epochs and keeper.wants(0):
             keeper.keep(steps.state(epoch + 1))
@@ -92,7 +107,7 @@ def train(
         steps.began = time.perf_counter()
 
 
-def _predictions(steps: Steps, sources: Sources) -> Tensor:
+def _predictions(steps: Steps, sources: Sources, portion: Portion) -> Tensor:
     """Log probabilities (validation samples, classes) of the network as it is now."""
     return split_log_probabilities(
         steps.network,
@@ -101,6 +116,7 @@ def _predictions(steps: Steps, sources: Sources) -> Tensor:
         task=steps.task,
         device=steps.device,
         precision=steps.recipe.precision,
+        portion=portion,
     )
 
 

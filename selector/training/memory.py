@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -35,17 +35,24 @@ def device_room(device: torch.device) -> int:
 
 
 @contextmanager
-def out_of_memory_fails_the_trial(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """Turn memory that runs out, on the device or the host, into TrialFailedError `oom`."""
+def out_of_memory_fails_the_trial(
+    recipe: Recipe, device: torch.device, *, at_once: Callable[[], int | None] = lambda: None
+) -> Iterator[None]:
+    """Turn memory that runs out, on the device or the host, into TrialFailedError `oom`.
+
+    `at_once` says how many samples a batch had been cut down to, None for whole batches.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
+        cut = at_once()
+        parts = "" if cut is None else f" in parts of {cut}"
         raise TrialFailedError(
             "oom",
-            f"{recipe.backbone}: out of memory on {device} with batch size {recipe.batch_size}, "
-            f"image size {recipe.image_size}, freeze depth {recipe.freeze_depth}. "
+            f"{recipe.backbone}: out of memory on {device} with batch size {recipe.batch_size}"
+            f"{parts}, image size {recipe.image_size}, freeze depth {recipe.freeze_depth}. "
             "Allow smaller batches or images, or fewer workers on the device.",
         ) from error
 

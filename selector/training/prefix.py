@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -19,6 +19,7 @@ from selector.training.batches import sequential_batches
 from selector.training.images import Images
 from selector.training.memory import device_room, is_out_of_memory
 from selector.training.network import Network
+from selector.training.portions import Portion, in_portions
 from selector.training.precision import Precision
 from selector.training.rows import Layout, MemoryRows, StoredPrefix
 from selector.training.seeds import Stream, generator
@@ -48,6 +49,7 @@ class ComputedPrefix:
     precision: Precision
     device: torch.device
     view: int = 0
+    portion: Portion = field(default_factory=Portion)
 
     def inputs(self, indices: Tensor) -> Tensor:
         """The view (batch, 3, height, width) of the images that the prefix takes."""
@@ -55,13 +57,17 @@ class ComputedPrefix:
 
     def features(self, indices: Tensor) -> Tensor:
         """The prefix's output for the view."""
-        return run_prefix(self.network, self.inputs(indices), self.precision)
+        return self.run(self.inputs(indices))
 
     def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
         """`features` of batch after batch."""
         with closing(self.images.stream(batches)) as stream:
             for images in stream:
-                yield run_prefix(self.network, augment.view(images, self.view), self.precision)
+                yield self.run(augment.view(images, self.view))
+
+    def run(self, views: Tensor) -> Tensor:
+        """The prefix's output for views (batch, 3, height, width) of images."""
+        return run_prefix(self.network, views, self.precision, self.portion)
 
 
 class AugmentedPrefix:
@@ -98,13 +104,18 @@ class AugmentedPrefix:
             epoch=self._epoch,
             indices=indices,
         )
-        return run_prefix(self._computed.network, views, self._computed.precision)
+        return self._computed.run(views)
 
 
-def run_prefix(network: Network, images: Tensor, precision_: Precision) -> Tensor:
-    """The prefix's output for normalised images (batch, 3, height, width)."""
+def run_prefix(
+    network: Network, images: Tensor, precision_: Precision, portion: Portion | None = None
+) -> Tensor:
+    """The prefix's output for normalised images (batch, 3, height, width).
+
+    What memory has no room for at once, `portion` bounds.
+    """
     with precision.autocast(precision_, images.device):
-        return network.prefix(images)
+        return in_portions(network.prefix, images, portion or Portion())
 
 
 def hold(computed: ComputedPrefix, *, limit_bytes: int) -> StoredPrefix | None:

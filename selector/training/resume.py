@@ -30,7 +30,8 @@ class TrainingState:
     """A training before step `step` (from 0) of epoch `epoch` (from 1).
 
     `tensors` are on the CPU, `scaler` is of the gradients in fp16 and empty otherwise, `seconds`
-    the time that the epoch took so far.
+    the time that the epoch took so far. `micro_batch` is how many samples went through the network
+    at once, where memory had no room for a whole batch.
     """
 
     epoch: int
@@ -38,6 +39,7 @@ class TrainingState:
     seconds: float
     scaler: Mapping[str, float]
     tensors: Mapping[str, Tensor]
+    micro_batch: int | None = None
 
 
 class Keeper(Protocol):
@@ -66,6 +68,7 @@ def captured(
     step: int,
     seconds: float,
     within: Mapping[str, Tensor],
+    micro_batch: int | None = None,
 ) -> TrainingState:
     """The state now; `within` is what `position` gave within an epoch. Waits for a GPU."""
     tensors = {f"{_NETWORK}{name}": value for name, value in network.trained_state().items()}
@@ -79,6 +82,7 @@ def captured(
         seconds=seconds,
         scaler=dict(scaler.state_dict()),
         tensors={**tensors, **within},
+        micro_batch=micro_batch,
     )
 
 

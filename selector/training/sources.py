@@ -12,6 +12,7 @@ from selector.training import augment
 from selector.training.cache import PrefixCache
 from selector.training.images import Images
 from selector.training.network import Network
+from selector.training.portions import Portion
 from selector.training.prefix import AugmentedPrefix, ComputedPrefix, PrefixSource, hold
 from selector.training.rows import StoredPrefix
 
@@ -46,16 +47,20 @@ def open_sources(
     device: torch.device,
     hold_bytes: int,
     prefix_cache: PrefixCache | None = None,
+    portion: Portion | None = None,
 ) -> Sources:
     """Sources for a trial: the frozen stages' outputs from the cache, held in memory, or computed.
 
     What the cache does not keep is held where it fits `hold_bytes`. Validation images never change,
-    so theirs are stored even under random augmentation, and first.
+    so theirs are stored even under random augmentation, and first. What memory has no room for at
+    once, `portion` bounds.
     """
+
+    shared = portion or Portion()
 
     def computed(split: SplitImages) -> ComputedPrefix:
         images = Images(split.images, network.backbone.preprocessing, device)
-        return ComputedPrefix(network, images, recipe.precision, device)
+        return ComputedPrefix(network, images, recipe.precision, device, portion=shared)
 
     train, validation = computed(data.train), computed(data.validation)
     n_views = augment.enumerated_views(recipe.augment)

@@ -16,7 +16,9 @@ from selector.records import Ints, Recipe
 from selector.tasks.base import Task
 from selector.training import optim, precision
 from selector.training.batches import epoch_order, training_batches
+from selector.training.memory import is_out_of_memory
 from selector.training.network import Network
+from selector.training.portions import Before, Portion, release, trains_batch_norm
 from selector.training.prefix import PrefixSource
 from selector.training.resume import (
     Keeper,
@@ -47,6 +49,9 @@ class Steps:
     class_weights: Tensor | None  # (classes,) on the device
     optimizer: Optimizer
     scaler: torch.amp.GradScaler
+    portion: Portion
+    smallest: int  # samples at once; batch normalisation has no variance of a single one
+    before: Before
     lr: float = 0.0
     began: float = 0.0
 
@@ -60,8 +65,12 @@ class Steps:
         n_classes: int,
         device: torch.device,
         task: Task,
+        portion: Portion | None = None,
     ) -> Self:
-        """A trial before its first step; `labels` are those of the training samples."""
+        """A trial before its first step; `labels` are those of the training samples.
+
+        `portion` bounds what goes through the network at once, and is lessened where memory asks.
+        """
         weights = None
         if recipe.class_weights == "balanced":
             weights = optim.balanced_class_weights(labels, n_classes).to(device)
@@ -74,6 +83,9 @@ class Steps:
             class_weights=weights,
             optimizer=optim.build_optimizer(network, recipe, device=device),
             scaler=precision.grad_scaler(recipe.precision, device),
+            portion=portion or Portion(),
+            smallest=2 if trains_batch_norm(network) else 1,
+            before=Before(network, device),
         )
 
     def state(
@@ -88,7 +100,14 @@ class Steps:
             step=step,
             seconds=time.perf_counter() - self.began if step else 0.0,
             within=within,
+            micro_batch=self.micro_batch,
         )
+
+    @property
+    def micro_batch(self) -> int | None:
+        """How many samples go through the network at once; None: whole batches."""
+        limit = self.portion.limit
+        return limit if limit is not None and limit < self.recipe.batch_size else None
 
     def epoch(
         self,
@@ -133,16 +152,7 @@ class Steps:
     def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """One update of the weights; the loss before it."""
         recipe, scaler = self.recipe, self.scaler
-        with precision.autocast(recipe.precision, self.device):
-            logits = self.network.suffix(inputs)
-        loss = self.task.loss(
-            logits.float(),
-            targets,
-            label_smoothing=recipe.label_smoothing,
-            class_weights=self.class_weights,
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(scaler.scale(loss))
+        loss = self._fitting_backward(inputs, targets)
         if recipe.clip_norm > 0:
             scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(_trained(self.optimizer), recipe.clip_norm)
@@ -150,6 +160,57 @@ class Steps:
         scaler.step(self.optimizer)
         scaler.update()
         return loss
+
+    def _fitting_backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of a batch and its gradients, in as many parts as memory asks for.
+
+        A step that fails half way leaves nothing behind: it starts again from the random numbers
+        and normalisation statistics before it. Weights and moments are not touched here.
+        """
+        self.before.keep()
+        while True:
+            sizes = self.portion.sizes(len(targets), smallest=self.smallest)
+            try:
+                return self._backward(inputs, targets, sizes)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if not self.portion.halve(max(sizes), smallest=self.smallest):
+                    raise
+            # Only here, for as long as the error lives it holds what the attempt had allocated.
+            self.optimizer.zero_grad(set_to_none=True)
+            release(self.device)
+            self.before.put_back()
+
+    def _backward(self, inputs: Tensor, targets: Tensor, sizes: Sequence[int]) -> Tensor:
+        """The mean loss of a batch and its gradients, summed over parts of these sizes."""
+        self.optimizer.zero_grad(set_to_none=True)
+        if len(sizes) == 1:
+            loss = self._loss(inputs, targets)
+            torch.autograd.backward(self.scaler.scale(loss))
+            return loss
+        total = torch.zeros((), device=self.device)
+        whole = self.task.loss_weight(targets, class_weights=self.class_weights)
+        parts = zip(
+            torch.split(inputs, list(sizes)), torch.split(targets, list(sizes)), strict=True
+        )
+        for part, wanted in parts:
+            weight = self.task.loss_weight(wanted, class_weights=self.class_weights)
+            loss = self._loss(part, wanted) * (weight / whole)
+            torch.autograd.backward(self.scaler.scale(loss))
+            total += loss.detach()
+        return total
+
+    def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean training loss of samples, a scalar."""
+        with precision.autocast(self.recipe.precision, self.device):
+            logits = self.network.suffix(inputs)
+        return self.task.loss(
+            logits.float(),
+            targets,
+            label_smoothing=self.recipe.label_smoothing,
+            class_weights=self.class_weights,
+        )
 
     def _set_learning_rate(self, epoch: int, step: int, steps_an_epoch: int) -> None:
         recipe = self.recipe

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor
 
 from selector.errors import DataError
 from selector.events import Event, RunReady
 from selector.run import run
 from selector.store import Store
+from selector.training import Network
 from tests.cli.conftest import STUDY, Command
 
 # The decay alone multiplies the weights by -1e20 at each step, so they overflow at once.
@@ -135,3 +139,35 @@ def test_an_image_that_changes_during_the_run_stops_the_study_and_no_trial_fails
     with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
         assert [row.state for row in store.trials("tiny")] == ["waiting"]
         assert store.counts("tiny").failed == 0
+
+
+def test_batches_that_memory_has_no_room_for_are_said_stored_and_shown(
+    selector: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suffix = Network.suffix
+
+    def bounded(network: Network, x: Tensor) -> Tensor:
+        if network.training and len(x) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return suffix(network, x)
+
+    monkeypatch.setattr(Network, "suffix", bounded)
+    result = selector("run", "study.yaml", "--set", "search.batch_size=16")
+    assert result.exit_code == 0, result.stderr
+    assert "memory has no room for batches of 16; they go through 4 at once" in result.stderr
+
+    page = selector("show", "tiny", 2, "--format", "md").stdout
+    assert (
+        "4: memory had no room for a whole batch, which batch normalisation was trained on" in page
+    )
+    shown = json.loads(selector("show", "tiny", 2, "--format", "json").stdout)
+    assert (shown["micro_batch"], shown["norm_by_micro_batch"]) == (4, True)
+    assert shown["params"]["batch_size"] == 16
+
+
+def test_trials_whose_batches_fit_say_nothing_of_it(
+    finished: Command, finished_place: Path
+) -> None:
+    assert "samples at once" not in finished("show", "tiny", 0).stdout
+    shown = json.loads(finished("show", "tiny", 0, "--format", "json").stdout)
+    assert (shown["micro_batch"], shown["norm_by_micro_batch"]) == (None, False)

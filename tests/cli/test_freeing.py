@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from selector.disk import freeable
+from selector.search import resuming
 from selector.settings import load_settings
 from selector.store import Store
+from selector.training import TrainingState
 from tests.cli.conftest import Command
 
 KEEP = ["--set", "keep.best=1", "--set", "budget.trials=3"]
@@ -91,6 +94,55 @@ def test_gc_says_what_it_would_free_and_frees_it(selector: Command, place: Path)
     assert foreign.exists()
     assert (place / "selector-artifacts" / kept.file).exists()
     assert _gc(selector)["items"] == []
+
+
+RESUMABLE = ["--set", "training.checkpoint_seconds=0", "--set", "budget.epochs=2"]
+
+
+def _resumable(place: Path) -> list[str]:
+    folder = place / "selector-artifacts" / "tiny" / "resume"
+    for path in folder.glob("*/*"):
+        _age(path)
+    return sorted(path.name.rpartition("-")[0] for path in folder.glob("*"))
+
+
+def test_what_a_trial_that_ended_had_kept_of_itself_is_freed(
+    selector: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a worker leaves it that dies between the end of a trial and this.
+    monkeypatch.setattr(resuming, "forget", lambda *_: None)
+    assert selector("run", "study.yaml", "-q", *RESUMABLE).exit_code == 0
+    assert _gc(selector, "--dry-run")["items"] == []
+    assert _resumable(place) == ["trial-0000", "trial-0001", "trial-0002"]
+
+    promised = _gc(selector, "--dry-run")
+    assert [(i["kind"], i["study"], i["trial"]) for i in promised["items"]] == [  # type: ignore[attr-defined]
+        ("resume", "tiny", number) for number in range(3)
+    ]
+    assert len(_resumable(place)) == 3
+    assert _gc(selector, "tiny")["items"] == promised["items"]
+    assert _resumable(place) == []
+    assert len(_checkpoints(place)) == 3
+
+
+def test_what_a_waiting_trial_kept_stays_until_its_study_is_deleted(
+    selector: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = resuming.ResumePoint.keep
+
+    def keep_and_stop(point: resuming.ResumePoint, state: TrainingState) -> None:
+        keep(point, state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(resuming.ResumePoint, "keep", keep_and_stop)
+    assert selector("run", "study.yaml", "-q", *RESUMABLE).exit_code == 130
+    assert _resumable(place) == ["trial-0000"]
+    assert _gc(selector)["items"] == []
+    with Store.open(load_settings().store) as store, Store.open("sqlite:///other.db") as other:
+        store.delete_study("tiny")
+        assert freeable(other, artifacts=load_settings().artifacts) == ()  # not its own
+    assert [item["kind"] for item in _gc(selector)["items"]] == ["resume"]  # type: ignore[attr-defined]
+    assert _resumable(place) == []
 
 
 def test_gc_applies_a_bound_that_was_set_later(selector: Command, place: Path) -> None:

@@ -15,22 +15,25 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from selector.events import Event, Observer, TrialNote, nobody
 from selector.records import EpochRecord, TrialEnd
 from selector.search import pruners, storage
 from selector.search.claims import Claim, Claims
-from selector.search.owners import OWNER, process_named
+from selector.search.owners import MOST_DEATHS, OWNER, process_named
 from selector.spec import StudySpec
 from selector.store import Store
 from tests.search.conftest import ParseStudy, begin_run, register_study
 
 
-def open_claims(store: Store, spec: StudySpec, run_id: int) -> tuple[Claims, optuna.Study]:
+def open_claims(
+    store: Store, spec: StudySpec, run_id: int, *, observe: Observer = nobody
+) -> tuple[Claims, optuna.Study]:
     pruner = pruners.load("none").build(spec, {})
     optuna_storage = storage.open_storage(store)
     study = storage.open_study(
         optuna_storage, store, spec.name, goal=spec.metric.goal, pruner=pruner
     )
-    claims = Claims(store, study, spec, run_id=run_id)
+    claims = Claims(store, study, spec, run_id=run_id, observe=observe)
     claims.plan()
     return claims, study
 
@@ -98,6 +101,75 @@ def test_a_trial_whose_process_died_is_handed_out_again(store: Store, six: Study
     again = take(claims)
     assert (again.number, again.params) == (lost.number, lost.params)
     assert TrialState.RUNNING in states(study)
+
+
+def die_over(claim: Claim) -> None:
+    """The process that took it is gone: no such pid with that start."""
+    claim.trial.set_user_attr(OWNER, {**claim.trial.user_attrs[OWNER], "created": 1.0})
+
+
+def test_a_trial_that_kills_its_workers_fails_and_the_study_goes_on(
+    store: Store, six: StudySpec
+) -> None:
+    said: list[Event] = []
+    claims, study = open_claims(store, six, register_study(store, six), observe=said.append)
+    for _ in range(MOST_DEATHS):
+        poison = take(claims)
+        assert poison.number == 0
+        die_over(poison)
+    assert take(claims).number == 1
+    row = store.trials(six.name)[0]
+    assert (row.state, row.failure_cause) == ("failed", "worker_killed")
+    assert f"{row.backbone}: 3 workers in a row died over it" in str(row.failure_message)
+    assert states(study)[0] == TrialState.FAIL
+    assert [event.number for event in said if isinstance(event, TrialNote)] == [0]
+
+
+def test_deaths_between_finished_epochs_fail_no_trial(store: Store, six: StudySpec) -> None:
+    claims, _ = open_claims(store, six, register_study(store, six))
+    for epoch in range(1, 2 * MOST_DEATHS):
+        unlucky = take(claims)
+        unlucky.reports.add(epoch, 0.5)
+        die_over(unlucky)
+    assert take(claims).number == 0
+
+
+def test_epochs_of_a_trial_that_kills_its_workers_stay_counted(
+    store: Store, six: StudySpec
+) -> None:
+    claims, _ = open_claims(store, six, register_study(store, six))
+    first = take(claims)
+    first.reports.add(1, 0.25)
+    die_over(first)
+    for _ in range(MOST_DEATHS - 1):
+        die_over(take(claims))
+    assert take(claims).number == 1
+    assert store.outcomes(six.name)[0].epochs == 1
+    assert [record.score for number, record in store.epochs(six.name) if number == 0] == [0.25]
+
+
+def test_a_death_counts_once_though_the_process_that_saw_it_died_too(
+    store: Store, six: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims, _ = open_claims(store, six, register_study(store, six))
+    die_over(take(claims))
+    with monkeypatch.context() as crash:
+        crash.setattr(Store, "release_trial", _crash)
+        for _ in range(MOST_DEATHS):
+            with pytest.raises(KeyboardInterrupt):
+                claims.take()
+    assert take(claims).number == 0
+
+
+def _crash(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_trials_that_are_handed_back_never_count_as_deaths(store: Store, six: StudySpec) -> None:
+    claims, _ = open_claims(store, six, register_study(store, six))
+    for _ in range(2 * MOST_DEATHS):
+        claims.hand_back(take(claims))
+    assert take(claims).number == 0
 
 
 def test_a_trial_of_a_run_that_ended_is_handed_out_again_though_its_process_lives(

@@ -53,6 +53,39 @@ def test_an_unknown_option_is_refused_by_name(name: str, study: ParseStudy) -> N
         pruners.load(name).build(study(), {"patienc": 3})
 
 
+FIRST_JUDGED = {
+    "auto": ("budget: {epochs: 30}", {}, 3),  # a tenth of the epochs
+    "median": ("", {"warmup_epochs": 3}, 4),
+    "percentile": ("", {"warmup_epochs": 3}, 4),
+    "successive_halving": ("", {"min_epochs": 3}, 3),
+    "hyperband": ("", {"min_epochs": 3}, 3),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_first_look_is_after_the_epoch_that_was_asked_for(name: str, study: ParseStudy) -> None:
+    extra, options, wanted = FIRST_JUDGED[name]
+    pruner = pruners.load(name).build(study(extra), options)
+    epochs = stopped_epochs(pruner, [0.1] * 10, trials=12)
+    assert min(epoch for epoch in epochs if epoch is not None) == wanted
+
+
+@pytest.mark.parametrize("name", ["successive_halving", "hyperband"])
+@pytest.mark.parametrize("factor", [2, 4])
+def test_rungs_are_a_factor_apart(name: str, factor: int, study: ParseStudy) -> None:
+    options = {"min_epochs": 2, "reduction_factor": factor}
+    pruner = pruners.load(name).build(study("budget: {epochs: 32}"), options)
+    # Ahead of the thirty until shortly after the first rung.
+    epochs = stopped_epochs(pruner, [0.95] * 3 + [0.1] * 27, trials=12)
+    assert 2 * factor in epochs
+    assert all(epoch in (2 * factor, 2 * factor**2, 2 * factor**3, None) for epoch in epochs)
+
+
+def test_samplers_see_the_brackets_of_hyperband(study: ParseStudy) -> None:
+    pruner = pruners.load("hyperband").build(study(), {})
+    assert isinstance(pruner, optuna.pruners.HyperbandPruner)
+
+
 def test_no_pruner_never_stops_a_trial(study: ParseStudy) -> None:
     assert set(stopped_epochs(pruners.load("none").build(study(), {}), [0.0] * 10)) == {None}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+
+_SIZES = ("img_size", "image_size", "input_size")  # what a library calls that of its images
 
 
 class Runtime:
@@ -42,6 +45,15 @@ class Runtime:
 def _build(about: Mapping[str, Any], *, classes: int) -> Any:
     """The network as its library makes it, with random weights."""
     architecture, options = about["architecture"], about["options"]
+    # Names of a library's own networks: others, such as hub names, would be fetched, and options
+    # such as a path of weights would be read.
+    own = re.fullmatch(r"[a-z_]+:[A-Za-z0-9_.]+|[A-Za-z0-9_.]+", architecture)
+    if not own or (":" in architecture) != (about["library"] == "selector"):
+        raise ValueError(f"bundle.json: no library has a network '{architecture:.100}'")
+    for name, value in options.items():
+        sizes = value if isinstance(value, list) else [value]
+        if name not in _SIZES or not all(type(size) is int for size in sizes):
+            raise ValueError(f"bundle.json: network.options '{name:.100}' is no option of a bundle")
     if about["library"] == "timm":
         timm: Any = importlib.import_module("timm")
         return timm.create_model(architecture, num_classes=classes, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ class Runtime:
             torch.set_num_threads(threads)
         # As in training; denormal numbers cost a processor many times an ordinary one.
         torch.set_flush_denormal(True)
+        # What cannot be opened is told by the error; torch would print its traceback besides.
+        logging.getLogger("torch.export").setLevel(logging.ERROR)
         extra = {"description.json": ""}
         self._network = torch.export.load(file, extra_files=extra).module()
         self.description: str = extra["description.json"]

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from optuna.pruners import BasePruner, HyperbandPruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 from pydantic import Field
 
 from selector.errors import InputError
 from selector.search.members import Options, read_options
+from selector.search.pruners.base import in_epochs
 from selector.spec import StudySpec
 
 
@@ -31,8 +34,16 @@ class Hyperband:
                 f"pruner 'hyperband': min_epochs is {chosen.min_epochs}, more than "
                 f"budget.epochs ({spec.budget.epochs})."
             )
-        return HyperbandPruner(
+        return _InEpochs(
             min_resource=chosen.min_epochs,
             max_resource=spec.budget.epochs,
             reduction_factor=chosen.reduction_factor,
         )
+
+
+class _InEpochs(HyperbandPruner):
+    """Rungs at epochs. A kind of Optuna's own, for samplers look for one and keep to a bracket."""
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether the trial ends at the rung that it has just reached."""
+        return super().prune(study, in_epochs(trial))

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 from pydantic import Field
 
 from selector.search.members import Options, read_options
+from selector.search.pruners.base import in_epochs
 from selector.spec import StudySpec
 
 
@@ -25,6 +28,12 @@ class SuccessiveHalving:
     def build(self, spec: StudySpec, options: Mapping[str, Any]) -> BasePruner:
         """Optuna's successive halving pruner."""
         chosen = read_options("pruner", "successive_halving", HalvingOptions, options)
-        return SuccessiveHalvingPruner(
-            min_resource=chosen.min_epochs, reduction_factor=chosen.reduction_factor
-        )
+        return _InEpochs(min_resource=chosen.min_epochs, reduction_factor=chosen.reduction_factor)
+
+
+class _InEpochs(SuccessiveHalvingPruner):
+    """Rungs at epochs, where Optuna's steps count from 0 and would be one late."""
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether the trial ends at the rung that it has just reached."""
+        return super().prune(study, in_epochs(trial))

@@ -18,6 +18,7 @@ from selector.training.batches import sequential_batches
 from selector.training.cache.entries import EntryWriter, storable
 from selector.training.cache.quota import changing_room, make_room
 from selector.training.mapped import place_rows
+from selector.training.portions import in_portions
 from selector.training.prefix import FILL_BATCH, ComputedPrefix
 from selector.training.rows import Layout
 
@@ -137,7 +138,7 @@ class _Pass:
         x = computed.inputs(indices)
         with torch.no_grad(), precision.autocast(computed.precision, computed.device):
             for cut, stage in enumerate(self._stages(), start=1):
-                x = stage(x)
+                x = in_portions(stage, x, computed.portion)
                 if cut in self._names:
                     _wait_for(computed.device)
                     reached = time.perf_counter()
