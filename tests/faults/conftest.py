@@ -25,6 +25,14 @@ finals: off
 device: cpu
 seed: 3
 """
+# Two trials, and finals: everything that a study comes to, as short as can be.
+SMALL = (
+    STUDY.replace("limit: 200", "limit: 100")
+    .replace("image_size: 32", "image_size: 16")
+    .replace("freeze_depth: 0", "freeze_depth: [0, 2]")
+    .replace("trials: 24, epochs: 8", "trials: 2, epochs: 3")
+    .replace("finals: off", "finals: {seeds: 2}")
+)
 
 
 @pytest.fixture(scope="session")

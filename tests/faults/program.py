@@ -18,11 +18,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+FILLER = "filler"  # the file that takes what room there is
 PATIENCE_SECONDS = 240.0  # of a test with a process whose machine is busy
 
 _fork = multiprocessing.get_context("forkserver")
@@ -34,14 +36,16 @@ class Strike:
     """A signal that a process sends to itself before, or after, the n-th call of a function.
 
     `function` is `module:qualified name`; a built-in one, such as `posix:fsync`, counts as well.
-    With `file_limit` the disk is full from there on instead: no file grows beyond its bytes.
+    Or the disk is full from there on: that of the folder `fills`, or for every file that would
+    become larger than `limits` is then.
     """
 
     function: str
     call: int = 1
     after: bool = False
     signal: int = signal.SIGKILL
-    file_limit: int | None = None
+    fills: Path | None = None
+    limits: Path | None = None
 
     def __str__(self) -> str:
         when = "after" if self.after else "before"
@@ -231,13 +235,21 @@ def _striking(strike: Strike, struck: Path) -> Callable[[FrameType, str, Any], N
         if calls == strike.call:
             sys.setprofile(None)
             struck.write_text(str(time.monotonic()))
-            if strike.file_limit is None:
-                os.kill(os.getpid(), strike.signal)
-            else:
-                hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-                resource.setrlimit(resource.RLIMIT_FSIZE, (strike.file_limit, hard))
+            _hit(strike)
 
     return hook
+
+
+def _hit(strike: Strike) -> None:
+    if strike.fills is not None:
+        with suppress(OSError), (strike.fills / FILLER).open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+    elif strike.limits is not None:
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (strike.limits.stat().st_size, hard))
+    else:
+        os.kill(os.getpid(), strike.signal)
 
 
 def _counting(calls: dict[str, int]) -> Callable[[FrameType, str, Any], None]:

@@ -41,7 +41,14 @@ class Crew:
 
 
 def storm(
-    folder: Path, here: Surroundings, *, seed: int, workers: int, trials: int, epochs: int, kills: int
+    folder: Path,
+    here: Surroundings,
+    *,
+    seed: int,
+    workers: int,
+    trials: int,
+    epochs: int,
+    kills: int,
 ) -> None:
     """Kill at random moments until there were enough; then everything must be there, once."""
     choice = random.Random(seed)
