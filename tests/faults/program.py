@@ -28,7 +28,13 @@ FILLER = "filler"  # the file that takes what room there is
 PATIENCE_SECONDS = 240.0  # of a test with a process whose machine is busy
 
 _fork = multiprocessing.get_context("forkserver")
-_fork.set_forkserver_preload(["selector.run", "selector.cli.app", "selector.reporting"])
+# Also what a run imports when it first needs it, which takes longer than these studies.
+_PRELOADED = (
+    *("selector.run", "selector.cli.app", "selector.reporting", "selector.backbones.toy"),
+    *("torch._dynamo", "torch._inductor", "sklearn.datasets", "sklearn.metrics", "pandas"),
+    *("psycopg", "scipy.stats", "timm"),
+)
+_fork.set_forkserver_preload(list(_PRELOADED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def renamed(place: Path) -> None:
 def a_third_class(place: Path) -> None:
     for split in ("train", "validation", "test"):
         for number in range(6):
-            picture(place / f"images/{split}/middle/{number}.png", 200 + number)
+            picture(place / f"images/{split}/middle/{number}.png", 150 + number + 12 * len(split))
 
 
 # Each with what the diff says of it.
@@ -92,7 +92,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
         written("[1.0e-3, 1.0e-2]", "[2.0e-3, 1.0e-2]"),
         "search.lr: log_uniform [0.001, 0.01] -> log_uniform [0.002, 0.01]",
     ),
-    "fewer choices": (written("[0, 2]", "[0]"), "search.freeze_depth: [0, 2] -> [0]"),
+    "fewer choices": (written("[0, 2]", "[0]"), "search.freeze_depth: [0, 2] -> 0"),
     "another fixed value": (
         written("image_size: 16", "image_size: 24"),
         "search.image_size: 16 -> 24",
@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     ),
     "other weights": (written("weights: random", "weights: pretrained"), "weights: 'random' ->"),
     "seed": (written("seed: 1", "seed: 2"), "seed: 1 -> 2"),
-    "sampler": (written("seed: 1", "seed: 1\nsampler: random"), "sampler.name: 'tpe' -> 'random'"),
+    "sampler": (written("seed: 1", "seed: 1\nsampler: random"), "sampler: 'tpe' -> 'random'"),
     "training": (written("seed: 1", "seed: 1\ntraining: {clip_norm: 0.5}"), "training.clip_norm:"),
     "another file": (lambda place: picture(place / "images/train/dark/9.png", 99), "data: 12/"),
     "a changed file": (lambda place: picture(place / "images/train/dark/0.png", 77), "data: 12/"),
