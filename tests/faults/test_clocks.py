@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import signal
 import zoneinfo
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import surroundings
-from tests.faults.program import Program, Surroundings, epochs_run, wait_until
+from tests.faults.program import Program, Strike, Surroundings, epochs_run, wait_until
 from tests.faults.records import assert_ended_once, states
 
 DAY = 86400.0
@@ -48,21 +50,36 @@ def east(here: Surroundings) -> Surroundings:
     return replace(here, environment={**here.environment, "TZ": TOKYO, "PGTZ": TOKYO})
 
 
-@pytest.mark.parametrize("clock", CLOCKS)
+def each_clock(in_every_run: str) -> list[pytest.ParameterSet]:
+    """All clocks; but for one they are left to the storms."""
+    marks = {clock: () if clock == in_every_run else (pytest.mark.storm,) for clock in CLOCKS}
+    return [pytest.param(clock, marks=marks[clock]) for clock in CLOCKS]
+
+
+@pytest.mark.parametrize("clock", each_clock("at the end of summer time"))
 def test_workers_with_other_clocks_leave_each_other_their_trials(
     clock: str, folder: Path, east: Surroundings
 ) -> None:
-    west = replace(wrong(east, clock), host="west")  # nobody sees there who lives here
-    programs = [Program(*RUN, folder=folder, surroundings=each) for each in (east, west)]
-    codes = [program.wait() for program in programs]
-    printed = "\n".join(program.printed for program in programs)
+    """One stands still in the middle of its trial, so that the other must leave it alone."""
+    url = east.environment["SELECTOR_STORE"]
+    west = replace(wrong(east, clock), host="west")  # nobody sees from there who lives here
+    still = Strike("selector.search.objective:_tell_observer", 2, signal=signal.SIGSTOP)
+    one = Program(*RUN, folder=folder, surroundings=west, strike=still)
+    wait_until(lambda: one.struck_at is not None, one)
+    other = Program(*RUN, folder=folder, surroundings=east)
+    # It has trained the two other trials; the first one has its first epoch.
+    wait_until(lambda: epochs_run(folder).total() >= 1 + 2 * 4, one, other)
+    wait_until(lambda: states(url, "faults").count("complete") == 2, one, other)
+    assert other.lives, "it does not wait for the trial of the other"
+    os.kill(one.process.pid or 0, signal.SIGCONT)
+    codes = [program.wait() for program in (one, other)]
+    printed = one.printed + other.printed
     assert codes == [0, 0] and "Traceback" not in printed, printed
-    assert "lost" not in printed, printed
     assert set(epochs_run(folder).values()) == {1}, "a trial was taken from a living worker"
-    assert_ended_once(east.environment["SELECTOR_STORE"], "faults", trials=3, epochs=4)
+    assert_ended_once(url, "faults", trials=3, epochs=4)
 
 
-@pytest.mark.parametrize("clock", CLOCKS)
+@pytest.mark.parametrize("clock", each_clock("a day ahead"))
 def test_what_a_dead_worker_with_another_clock_held_is_handed_out(
     clock: str, folder: Path, store_url: str, cache: Path
 ) -> None:
