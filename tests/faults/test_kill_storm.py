@@ -70,7 +70,7 @@ def storm(
 
 
 def test_killed_workers_finish_every_trial_once(folder: Path, here: Surroundings) -> None:
-    storm(folder, here, seed=0, workers=2, trials=5, epochs=4, kills=3)
+    storm(folder, here, seed=0, workers=2, trials=4, epochs=3, kills=2)
 
 
 @pytest.mark.storm

@@ -10,8 +10,9 @@ import json
 import random
 import signal
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,15 +37,31 @@ STUDY = SMALL.replace("toy:cnn", "[toy:cnn, bundled:mobilenet_v2]").replace(
 OFTEN = 50  # calls of one function after which another point is as good
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A run that nobody stops: what it leaves, the calls on its way, and its epochs."""
+
+    left: Left
+    calls: Mapping[str, int]
+    epochs: int
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Left, Mapping[str, int], Counter]:
-    """What the study leaves where nobody stops it, the calls on the way, and the epochs."""
-    folder = tmp_path_factory.mktemp("whole")
-    url = f"sqlite:///{folder / 'selector.db'}"
-    program = run_in(folder, url, record=folder / "calls.json")
-    assert program.wait() == 0, program.printed
-    calls = json.loads((folder / "calls.json").read_text())
-    return left_by(url, "faults"), calls, epochs_run(folder)
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, new_postgres_url: Callable[[], str]
+) -> Callable[[str], Whole]:
+    """A function that gives the run that nobody stops, on a database like that of a URL."""
+
+    @cache
+    def on(kind: str) -> Whole:
+        folder = tmp_path_factory.mktemp("whole")
+        url = f"sqlite:///{folder / 'selector.db'}" if kind == "sqlite" else new_postgres_url()
+        program = run_in(folder, url, record=folder / "calls.json")
+        assert program.wait() == 0, program.printed
+        calls = json.loads((folder / "calls.json").read_text())
+        return Whole(left_by(url, "faults"), calls, epochs_run(folder).total())
+
+    return lambda url: on(url.partition(":")[0])
 
 
 def run_in(folder: Path, url: str, **more: object) -> Program:
@@ -64,8 +81,7 @@ def points(calls: Mapping[str, int], seed: int, count: int) -> list[Strike]:
     ]
 
 
-def assert_goes_on(folder: Path, url: str, strike: Strike, whole: tuple) -> None:
-    left, _, epochs = whole
+def assert_goes_on(folder: Path, url: str, strike: Strike, whole: Whole) -> None:
     stopped = run_in(folder, url, strike=strike)
     code = stopped.wait()
     ended = time.monotonic()
@@ -80,20 +96,23 @@ def assert_goes_on(folder: Path, url: str, strike: Strike, whole: tuple) -> None
 
     assert again.wait() == 0, again.printed
     assert "Traceback" not in again.printed and "starts over" not in again.printed
-    left_by(url, "faults").assert_same(left)
+    left_by(url, "faults").assert_same(whole.left)
     assert_nothing_is_open(url, "faults")
     assert_files_are_there(url, folder / "selector-artifacts")
-    assert epochs_run(folder).total() - epochs.total() <= 1, "more than the epoch ran again"
+    assert epochs_run(folder).total() - whole.epochs <= 1, "more than the epoch ran again"
 
 
-@pytest.mark.parametrize("which", [1, 2])
-def test_a_stop_anywhere_is_made_good(which: int, tmp_path: Path, store_url: str, whole) -> None:
-    assert_goes_on(tmp_path, store_url, points(whole[1], 7, 4)[which], whole)
+def test_a_stop_anywhere_is_made_good(
+    tmp_path: Path, store_url: str, undisturbed: Callable[[str], Whole]
+) -> None:
+    whole = undisturbed(store_url)
+    assert_goes_on(tmp_path, store_url, points(whole.calls, 7, 4)[2], whole)
 
 
 @pytest.mark.storm
 @pytest.mark.parametrize("which", range(POINTS))
 def test_a_stop_at_twenty_points_is_made_good(
-    which: int, tmp_path: Path, store_url: str, whole
+    which: int, tmp_path: Path, store_url: str, undisturbed: Callable[[str], Whole]
 ) -> None:
-    assert_goes_on(tmp_path, store_url, points(whole[1], 11, POINTS)[which], whole)
+    whole = undisturbed(store_url)
+    assert_goes_on(tmp_path, store_url, points(whole.calls, 11, POINTS)[which], whole)
