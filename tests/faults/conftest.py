@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.program import Surroundings
+from tests.faults.program import Surroundings, kill_what_is_left
 
 STUDY = """\
 name: faults
@@ -33,6 +34,12 @@ SMALL = (
     .replace("trials: 24, epochs: 8", "trials: 2, epochs: 3")
     .replace("finals: off", "finals: {seeds: 2}")
 )
+
+
+@pytest.fixture(autouse=True)
+def _no_program_is_left() -> Iterator[None]:
+    yield
+    kill_what_is_left()
 
 
 @pytest.fixture(scope="session")

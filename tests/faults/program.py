@@ -67,6 +67,9 @@ class Surroundings:
     clock_seconds: float = 0.0
 
 
+_started: list[Program] = []
+
+
 class Program:
     """One command in a process of its own, started in `folder`, which keeps what it printed."""
 
@@ -94,6 +97,7 @@ class Program:
             ),
         )
         self.process.start()
+        _started.append(self)
 
     @property
     def printed(self) -> str:
@@ -124,6 +128,14 @@ class Program:
         """End it as the kernel does when memory runs out."""
         self.process.kill()
         self.process.join()
+
+
+def kill_what_is_left() -> None:
+    """End every program that a test left behind, which the end of the tests would wait for."""
+    while _started:
+        program = _started.pop()
+        if program.lives:
+            program.kill()
 
 
 def wait_until(condition: Callable[[], bool], *programs: Program) -> None:
