@@ -70,6 +70,22 @@ def compare(
     return Drift(tuple(forbidden), tuple(doubtful), tuple(wider))
 
 
+def made_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """What else trains than in an earlier run: packages and selector's code, a line each.
+
+    Both are `environment.made_by`; what an older version did not record is not compared.
+    """
+    old, new = before.get("packages") or {}, now.get("packages") or {}
+    lines = [
+        f"  {name}: {_shown(old, name)} -> {_shown(new, name)}"
+        for name in sorted(old.keys() | new.keys())
+        if old and old.get(name) != new.get(name)
+    ]
+    if before.get("code", now.get("code")) != now.get("code"):
+        lines.append(f"  code of selector: {before['code'][:12]} -> {now['code'][:12]}")
+    return tuple(lines)
+
+
 def _keys(old_tree: Mapping[str, Any], new_tree: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Changed keys outside the search space: those that change what a score is, and the others."""
     old, new = _flat(old_tree), _flat(new_tree)

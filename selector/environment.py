@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -74,9 +75,14 @@ def describe(device: torch.device, *, base: Path) -> Mapping[str, Any]:
         "cores": os.cpu_count(),
         "device": device_name(device),
         "folder": str(base.resolve()),  # relative paths of the study file start here
-        "packages": dict(versions()),
+        **made_by(),
         "git_commit": _git_commit(base),
     }
+
+
+def made_by() -> Mapping[str, Any]:
+    """What trains here: package versions, and a hash of selector's own code."""
+    return {"packages": dict(versions()), "code": _code_sha256()}
 
 
 def versions() -> Mapping[str, str]:
@@ -88,6 +94,15 @@ def versions() -> Mapping[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue  # run from a source tree that is not installed
     return found
+
+
+def _code_sha256() -> str:
+    """One hash of all of selector's modules: a source tree changes without its version."""
+    folder, digest = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _git_commit(base: Path) -> str | None:

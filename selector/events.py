@@ -42,14 +42,16 @@ class RunReady:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyChanged:
-    """The study file, data or weights are no longer those of the earlier runs.
+    """The study file, data, weights or code are no longer those of the earlier runs.
 
-    `wider` has what the search space gained, `accepted` what was changed on purpose; a line each.
+    `wider` has what the search space gained, `accepted` what was changed on purpose,
+    `made_otherwise` packages and code that are others than in the last run; a line each.
     """
 
     version: int  # of the search space
     wider: tuple[str, ...]
     accepted: tuple[str, ...]
+    made_otherwise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

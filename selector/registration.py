@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from selector.drift import EDITABLE, Drift, compare
+from selector.drift import EDITABLE, Drift, compare, made_otherwise
+from selector.environment import made_by
 from selector.errors import ConflictError
 from selector.records import DataSummary, NetworkCost, StudyRow
 from selector.search import versions
@@ -30,6 +31,7 @@ class Registered:
     weights: Mapping[str, str]
     accepted: tuple[str, ...] = ()
     wider: tuple[str, ...] = ()
+    made_otherwise: tuple[str, ...] = ()
 
 
 def register(
@@ -78,7 +80,13 @@ def register(
             stored.version,
         ):
             store.update_study(row)
-        return Registered(row, weights, accepted=drift.doubtful, wider=drift.wider)
+        return Registered(
+            row,
+            weights,
+            accepted=drift.doubtful,
+            wider=drift.wider,
+            made_otherwise=_made_otherwise(store, spec.name),
+        )
 
 
 def _refuse(drift: Drift, name: str, *, accept_drift: bool) -> None:
@@ -120,6 +128,12 @@ def _weights(spec: StudySpec, *, base: Path) -> dict[str, str]:
             with Path(weights).open("rb") as file:
                 found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
+
+
+def _made_otherwise(store: Store, name: str) -> tuple[str, ...]:
+    """Scores of other versions stay comparable enough to go on, but nobody should go on unaware."""
+    runs = store.runs(name)
+    return made_otherwise(runs[-1].environment, made_by()) if runs else ()
 
 
 def _weights_before(store: Store, stored: StudyRow) -> dict[str, str]:

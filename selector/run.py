@@ -197,11 +197,12 @@ def _end_if_reachable(store: Store, run_id: int, *, status: RunStatus) -> None:
 
 
 def _changes(registered: Registered) -> Iterator[Event]:
-    if registered.accepted or registered.wider:
+    if registered.accepted or registered.wider or registered.made_otherwise:
         yield StudyChanged(
             version=registered.study.version,
             wider=registered.wider,
             accepted=registered.accepted,
+            made_otherwise=registered.made_otherwise,
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selector.drift import Drift, compare
+from selector.drift import Drift, compare, made_otherwise
 from selector.records import StudyRow
 from selector.spec import StudySpec, parse_study, spec_sha256, to_plain
 from tests.search.conftest import summary
@@ -24,6 +24,8 @@ search:
   batch_size: [16, 32]
   image_size: 64
 """
+
+MADE = {"packages": {"torch": "2.15"}, "code": "b" * 64}
 
 
 def stored(spec: StudySpec) -> StudyRow:
@@ -147,3 +149,19 @@ def test_another_weights_file_is_doubtful():
         weights_now={"toy:cnn": "b" * 64, "timm:resnet18": "c" * 64},
     )
     assert drift.doubtful == ("  weights of toy:cnn: aaaaaaaaaaaa -> bbbbbbbbbbbb",)
+
+
+def test_other_packages_and_other_code_are_named_one_by_one():
+    before = {"packages": {"torch": "2.14", "timm": "1.0"}, "code": "a" * 64}
+    now = {"packages": {"torch": "2.15", "numpy": "2.4"}, "code": "b" * 64}
+    assert made_otherwise(before, now) == (
+        "  numpy: (absent) -> '2.4'",
+        "  timm: '1.0' -> (absent)",
+        "  torch: '2.14' -> '2.15'",
+        "  code of selector: aaaaaaaaaaaa -> bbbbbbbbbbbb",
+    )
+
+
+@pytest.mark.parametrize("before", [{}, {"host": "here"}, MADE])
+def test_what_was_not_recorded_is_not_compared(before):
+    assert made_otherwise(before, MADE) == ()

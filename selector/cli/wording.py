@@ -83,7 +83,8 @@ def change_lines(changed: StudyChanged) -> tuple[str, ...]:
     """What is no longer as in the earlier runs of the study."""
     accepted = (f"changed {figures.safe(line.strip())} (accepted)" for line in changed.accepted)
     wider = (f"wider   {figures.safe(line.strip())}" for line in changed.wider)
-    return (*accepted, *wider)
+    other = (f"changed {figures.safe(line.strip())}" for line in changed.made_otherwise)
+    return (*accepted, *wider, *other)
 
 
 def funnel_lines(ended: FunnelEnded) -> tuple[str, ...]:

@@ -1,0 +1,203 @@
+"""Any order of what workers do: no trial is doubled or lost, and the budget is spent exactly."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import hypothesis
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from selector.errors import TrialLostError
+from selector.search import claims as claims_module
+from selector.search import objective
+from selector.search.claims import Claim, Claims
+from selector.search.owners import OWNER
+from selector.settings import Settings
+from selector.spec import parse_study
+from selector.store import Store
+from tests.search.conftest import HEAD, begin_run, register_study
+from tests.search.test_claims import open_claims, pruned
+from tests.search.test_leases import end_lease, move_to_another_host, record
+
+BUDGET = 5
+SPACE = """
+search:
+  backbone: "toy:cnn"
+  lr: {log_uniform: [1.0e-5, 1.0e-2]}
+  freeze_depth: [0, 2]
+sampler: random
+"""
+
+
+class Workers(RuleBasedStateMachine):
+    """Several workers of one study, as far as the store can tell them apart."""
+
+    held = Bundle("held")  # (worker, claim): trials that somebody believes to hold
+
+    @initialize(workers=st.integers(2, 3))
+    def begin(self, workers: int) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="selector-claims-"))
+        self.store = Store.open(f"sqlite:///{self.folder / 'selector.db'}")
+        self.spec = parse_study(f"{HEAD}{SPACE}budget: {{trials: {BUDGET}, failures: {BUDGET}}}\n")
+        register_study(self.store, self.spec)
+        self.workers = [self.new_worker() for _ in range(workers)]
+        self.owner: dict[int, Claim] = {}  # who holds which trial, by our own book
+        self.params: dict[int, object] = {}
+        self.ended: Counter[int] = Counter()
+
+    def new_worker(self) -> Claims:
+        _, study = open_claims(self.store, self.spec, self.store.runs("flowers")[-1].id)
+        run = begin_run(self.store, self.spec)
+        return Claims(self.store, study, self.spec, run_id=run, settings=Settings())
+
+    @rule(target=held, which=st.integers(0, 2))
+    def take(self, which: int) -> object:
+        claims = self.workers[which % len(self.workers)]
+        claim = claims.take()
+        if isinstance(claim, str):
+            assert len(self.ended) + len(self.owner) >= BUDGET, f"no trial, though: {claim}"
+            return multiple()
+        assert claim.number not in self.owner, "a trial of a living worker was handed out"
+        assert self.ended[claim.number] == 0, "a trial that ended was handed out"
+        known = self.params.setdefault(claim.number, dict(claim.params))
+        assert known == dict(claim.params), "a trial came back with other parameters"
+        self.owner[claim.number] = claim
+        return (claims, claim)
+
+    @rule(pair=held, score=st.floats(0, 1))
+    def report(self, pair: tuple[Claims, Claim], score: float) -> None:
+        _, claim = pair
+        if self.is_its_own(claim):
+            objective.should_prune(claim, record(claim.reported + 1, score))
+        else:
+            with pytest.raises(TrialLostError):
+                objective.should_prune(claim, record(claim.reported + 1, score))
+
+    @rule(pair=consumes(held), fails=st.booleans(), score=st.floats(0, 1))
+    def end(self, pair: tuple[Claims, Claim], fails: bool, score: float) -> None:
+        claims, claim = pair
+        end = pruned(claim.number, score)
+        if fails:
+            end = replace(end, state="failed", failure_cause="bug", failure_message="x")
+        if self.is_its_own(claim):
+            claims.end(claim, end)
+            del self.owner[claim.number]
+            self.ended[claim.number] += 1
+        else:
+            with pytest.raises(TrialLostError):
+                claims.end(claim, end)
+
+    @rule(pair=consumes(held))
+    def hand_back(self, pair: tuple[Claims, Claim]) -> None:
+        claims, claim = pair
+        if self.is_its_own(claim):
+            claims.hand_back(claim)
+            del self.owner[claim.number]
+        else:
+            with pytest.raises(TrialLostError):
+                claims.hand_back(claim)
+
+    @rule(pair=consumes(held))
+    def die(self, pair: tuple[Claims, Claim]) -> None:
+        """Its process is gone: no such pid with that start."""
+        _, claim = pair
+        if self.is_its_own(claim):
+            owner = {**claim.trial.user_attrs[OWNER], "created": 1.0}
+            claim.trial.set_user_attr(OWNER, owner)
+            del self.owner[claim.number]
+
+    @rule(pair=held)
+    def lose_the_lease(self, pair: tuple[Claims, Claim]) -> None:
+        """Its machine fell silent; the worker itself goes on and does not know."""
+        _, claim = pair
+        if self.is_its_own(claim):
+            move_to_another_host(claim)
+            end_lease(self.store, claim.number, seconds=1)
+            del self.owner[claim.number]
+            # It is anybody's with the next claim, so the next claim is made here.
+            self.take_over(claim)
+
+    def take_over(self, lost: Claim) -> None:
+        other = self.new_worker()
+        again = other.take()
+        assert isinstance(again, Claim)
+        self.hand_out_check(again)
+        other.hand_back(again)
+
+    def hand_out_check(self, claim: Claim) -> None:
+        assert claim.number not in self.owner and self.ended[claim.number] == 0
+        known = self.params.setdefault(claim.number, dict(claim.params))
+        assert known == dict(claim.params)
+
+    def is_its_own(self, claim: Claim) -> bool:
+        return self.owner.get(claim.number) is claim
+
+    @invariant()
+    def the_budget_is_never_exceeded(self) -> None:
+        if hasattr(self, "store"):
+            rows = self.store.outcomes("flowers")
+            counted = [row for row in rows if row.state != "waiting"]
+            assert len(counted) <= BUDGET
+            assert set(self.ended.values()) <= {1}
+            assert {r.number for r in rows if r.state in ("pruned", "failed")} == set(self.ended)
+
+    def teardown(self) -> None:
+        """Whoever is left ends the study: nothing is missing then."""
+        if not hasattr(self, "store"):
+            return
+        try:
+            for claim in self.owner.values():
+                owner = {**claim.trial.user_attrs[OWNER], "created": 1.0}
+                claim.trial.set_user_attr(OWNER, owner)
+            last = self.new_worker()
+            while isinstance(claim := last.take(), Claim):
+                last.end(claim, pruned(claim.number))
+                self.ended[claim.number] += 1
+            assert self.ended == Counter(range(BUDGET)), "a trial is missing or ended twice"
+        finally:
+            self.store.close()
+            shutil.rmtree(self.folder)
+
+
+def run(examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        Workers,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        ),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims_module, "PATIENCE", 0.0)
+
+
+def test_no_order_of_events_doubles_or_loses_a_trial() -> None:
+    run(examples=6, steps=12)
+
+
+@pytest.mark.storm
+def test_no_long_order_of_events_doubles_or_loses_a_trial() -> None:
+    run(examples=40, steps=25)
