@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from selector.cli import (
+    database,
     diagnosis,
     exporting,
     freeing,
@@ -97,3 +98,4 @@ for group in (
 ):
     for name, command in group.COMMANDS.items():
         app.command(name)(command)
+app.add_typer(database.app, name="db")

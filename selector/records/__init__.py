@@ -79,6 +79,12 @@ from selector.records.training import (
     Recipe,
     StepCost,
 )
+from selector.records.upkeep import (
+    SchemaState,
+    SchemaStatus,
+    StoreUpgrade,
+    StudyContents,
+)
 from selector.records.workers import (
     Assignment,
     HeldTrial,
@@ -132,13 +138,17 @@ __all__ = [
     "RunStatus",
     "Sample",
     "Scalar",
+    "SchemaState",
+    "SchemaStatus",
     "Seat",
     "SplitImages",
     "SplitName",
     "Splits",
     "StepCost",
+    "StoreUpgrade",
     "StoredCheckpoint",
     "StoredFinals",
+    "StudyContents",
     "StudyRow",
     "StudySummary",
     "Threshold",
