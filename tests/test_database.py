@@ -88,7 +88,7 @@ def test_without_pg_dump_an_upgrade_asks_for_another_backup(
     engine = connect(parse_url(postgres_url))
     released.make(engine, "0004", results)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UnavailableError, match="pg_dump, which is not installed.*--no-backup"):
+    with pytest.raises(UnavailableError, match=r"pg_dump, which is not installed.*--no-backup"):
         database.upgrade(postgres_url)
     assert database.status(postgres_url)[0].here == "0004"
     assert database.upgrade(postgres_url, with_backup=False).after[0].state == "current"

@@ -48,6 +48,11 @@ from selector.records.finals import (
     StoredFinals,
     Verdict,
 )
+from selector.records.notices import (
+    BestTrial,
+    Notice,
+    NoticeKind,
+)
 from selector.records.predictions import (
     Prediction,
 )
@@ -96,6 +101,7 @@ __all__ = [
     "AlikePictures",
     "Assignment",
     "BackboneProxies",
+    "BestTrial",
     "Bytes",
     "Candidate",
     "ClassDifference",
@@ -122,6 +128,8 @@ __all__ = [
     "Lease",
     "Licence",
     "NetworkCost",
+    "Notice",
+    "NoticeKind",
     "OpenedRole",
     "OpenedScore",
     "Opening",

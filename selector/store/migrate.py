@@ -1,7 +1,7 @@
 """The schema of the store: made where there is none, and changed only where somebody says so.
 
 A store of another schema is refused by every command but `selector db upgrade`, and is left as it
-was: a program that changes a shared database in passing breaks everybody who still runs the old one.
+was: who changes a shared database in passing breaks everybody who still runs the old program.
 """
 
 from __future__ import annotations

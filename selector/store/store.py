@@ -36,6 +36,7 @@ from selector.records import (
 )
 from selector.store import (
     artifacts,
+    contents,
     costs,
     finals,
     leases,
@@ -61,7 +62,7 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """The store behind `url`, created where it is empty; one that holds something stays as it is.
+        """The store behind `url`, made where there is none; its schema is never changed.
 
         Raises InputError for a URL that names no store, UnavailableError where it cannot be
         reached, ConflictError where another selector, older or newer, made it.
@@ -118,6 +119,11 @@ class Store:
         """Delete a study with its runs, trials and all they left; files are not touched."""
         with self._transaction(self._writing) as connection:
             studies.delete_study(connection, name)
+
+    def count_rows(self, study: str) -> Mapping[str, int]:
+        """The rows that go with a study and its finals, by table."""
+        with self._transaction(self.engine) as connection:
+            return contents.count_rows(connection, study)
 
     def studies(self) -> tuple[StudySummary, ...]:
         """Every study in one line each, the newest first."""

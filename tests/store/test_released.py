@@ -79,7 +79,7 @@ def test_an_older_store_is_refused_and_left_as_it_is(
 ) -> None:
     released.make(engine, revision, results)
     before = released.content(engine)
-    with pytest.raises(ConflictError, match="made by an earlier selector.*selector db upgrade"):
+    with pytest.raises(ConflictError, match=r"made by an earlier selector.*selector db upgrade"):
         Store.open(store_url)
     assert released.content(engine) == before
     with engine.connect() as connection:
@@ -90,7 +90,7 @@ def test_a_newer_store_is_refused_by_the_upgrade_too(store_url: str, engine: Eng
     Store.open(store_url).close()
     with engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
-    with pytest.raises(ConflictError, match="made by a newer selector.*pip install -U"):
+    with pytest.raises(ConflictError, match=r"made by a newer selector.*pip install -U"):
         database.upgrade(store_url)
     assert database.status(store_url)[0].state == "newer"
 
