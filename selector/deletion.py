@@ -60,6 +60,7 @@ def delete(store: Store, name: str, *, artifacts: Path, force: bool = False) -> 
     `force`: such workers then end with an error, for their study is gone.
     """
     with study_lock(store, name):
+        left = _noted(artifacts, name)
         going = contents(store, name, artifacts=artifacts)
         if store.study(name) is not None:
             if not force:
@@ -67,8 +68,9 @@ def delete(store: Store, name: str, *, artifacts: Path, force: bool = False) -> 
             _delete_from_optuna(store, going.optuna_studies)
             _note(artifacts, name, going.files)
             store.delete_study(name)
-        _remove(going.files, artifacts=artifacts, used=store.files())
-        _tidy(artifacts, name)
+        # Those that are gone already too: the folder of one may be empty since then.
+        _remove({*left, *going.files}, artifacts=artifacts, used=store.files())
+        _note_file(artifacts, name).unlink(missing_ok=True)
     return going
 
 
@@ -195,7 +197,3 @@ def _note(artifacts: Path, name: str, files: Iterable[Path]) -> None:
         written.flush()
         os.fsync(written.fileno())
     half.rename(target)
-
-
-def _tidy(artifacts: Path, name: str) -> None:
-    _note_file(artifacts, name).unlink(missing_ok=True)

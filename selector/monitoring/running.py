@@ -43,7 +43,7 @@ class RunMetrics:
     """
 
     def __init__(self, *, cache: Path) -> None:
-        disable_created_metrics()  # the time at which each counter began, as twice as many series
+        disable_created_metrics()  # type: ignore[no-untyped-call] # the time at which each counter began, as twice as many series
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(GpuCollector())
@@ -142,21 +142,10 @@ class RunMetrics:
 
     def _count(self, event: Event) -> None:
         study = self._study
+        self._count_trial(event)
         match event:
             case RunReady():
                 self._begin(event)
-            case TrialStarted():
-                self._running.add(event.number)
-            case EpochEnded():
-                self._epochs.labels(study).observe(event.seconds)
-            case TrialEnded():
-                self._running.discard(event.number)
-                self._trials.labels(study, self._phase, event.state).inc()
-                if event.best_score is not None and event.heat is None:
-                    self._best.labels(study).set(event.best_score)
-            case TrialLost():
-                self._running.discard(event.number)
-                self._lost.labels(study).inc()
             case FinalsReady():
                 self._phase = "finals"
             case FinalsEnded():
@@ -171,8 +160,26 @@ class RunMetrics:
                 self._failures.labels(study, "notice").inc()
             case WriterFailed():
                 self._failures.labels(study, "writer").inc()
-        if study:
-            self._now.labels(study).set(len(self._running))
+
+    def _count_trial(self, event: Event) -> None:
+        study = self._study
+        match event:
+            case TrialStarted():
+                self._running.add(event.number)
+            case EpochEnded():
+                self._epochs.labels(study).observe(event.seconds)
+                return
+            case TrialEnded():
+                self._running.discard(event.number)
+                self._trials.labels(study, self._phase, event.state).inc()
+                if event.best_score is not None and event.heat is None:
+                    self._best.labels(study).set(event.best_score)
+            case TrialLost():
+                self._running.discard(event.number)
+                self._lost.labels(study).inc()
+            case _:
+                return
+        self._now.labels(study).set(len(self._running))
 
     def _begin(self, event: RunReady) -> None:
         self._study = study = event.study

@@ -36,8 +36,8 @@ _BELOW = ("items", "additionalProperties")
 def json_schema(*, members: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
     """The schema of study files as users write them, in plain JSON types.
 
-    `members` lists the known names of `sampler`, `pruner`, `writers` and `metric`. Without it any of
-    them will do, and all metrics are known.
+    `members` lists the known names of `sampler`, `pruner`, `writers` and `metric`. Without it any
+    sampler, pruner and writer will do, and all metrics are known.
     """
     names = {"metric": metrics.names(), **(members or {})}
     schema = StudySpec.model_json_schema()

@@ -140,7 +140,7 @@ class BackboneSpec(Section):
     """Settings of one backbone: its weights, and domains that replace or add to `search`."""
 
     weights: Text | None = None  # "pretrained", "random", or a .safetensors / .pth file
-    search: Space = {}
+    search: Space = Field(default={})
 
 
 def _read_folds(raw: object) -> object:
@@ -169,7 +169,7 @@ class MemberSpec(Section):
     """A member of a family (sampler, pruner) by name, with its options."""
 
     name: Text
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
 
 
 class BudgetSpec(Section):
@@ -295,7 +295,7 @@ class StudySpec(Section):
     metric: MetricSpec
     search: SearchSpec
     weights: Literal["pretrained", "random"] = "pretrained"
-    backbones: dict[str, BackboneSpec] = {}
+    backbones: dict[str, BackboneSpec] = Field(default={})
     training: TrainingSpec = TrainingSpec()
     sampler: Sampler = MemberSpec(name="tpe")
     pruner: Pruner = MemberSpec(name="auto")

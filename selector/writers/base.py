@@ -1,4 +1,4 @@
-"""The seam of all writers: a trial's parameters, its epochs and its end, for other tools to show."""
+"""The seam of all writers: parameters, epochs and end of a trial, for other tools to show."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class _EventFiles:
         writer, last, params = self._open.pop(trial)
         final = {f"final/{name}": value for name, value in metrics.items()}
         writer.add_text("state", state)
-        # In the trial's own folder, where its curves are, and not in one that is called by the time.
+        # In the trial's own folder, where its curves are; by default in one named by the time.
         writer.add_hparams(dict(params), final, run_name=".", global_step=last)
         writer.close()
 
