@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from selector.errors import UnavailableError
+from selector.errors import SelectorError
 from selector.events import Observer
 from selector.notices import notify
 from selector.preflight import Prepared
@@ -34,7 +34,7 @@ def announce_end(
     if spec.notify is None:
         return
     counts = best = None
-    with suppress(UnavailableError):  # what ended the run may be a store that is gone
+    with suppress(SelectorError):  # what ended the run may be a store or a study that is gone
         counts = store.counts(spec.name)
         best = best_candidate(store.trials(spec.name), goal=spec.metric.goal)
     failed = error is not None or ended_by_failures(reason) or best is None

@@ -19,7 +19,7 @@ from pathlib import Path
 import optuna
 
 from selector.disk import trial_of_checkpoint
-from selector.errors import ConflictError
+from selector.errors import ConflictError, InputError
 from selector.records import StudyContents, StudyRow
 from selector.search import resuming
 from selector.search.storage import opened_storage, reachable, tables_version
@@ -39,6 +39,11 @@ def contents(store: Store, name: str, *, artifacts: Path) -> StudyContents:
     folders, pictures, curves. Bundles and files of other stores are none of them. Where a deletion
     was interrupted, what is left of it. Raises InputError for an unknown study.
     """
+    if name.endswith(FINALS):
+        raise InputError(
+            f"'{name}' are the finals of study '{name.removesuffix(FINALS)}' and go with it: "
+            f"selector delete {name.removesuffix(FINALS)}."
+        )
     left = _noted(artifacts, name)
     if left and store.study(name) is None:
         return _measured(name, files=left)

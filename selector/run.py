@@ -125,7 +125,11 @@ def _run(
     folds = final_folds(spec, prepared.dataset)
     with (
         writing(
-            spec.writers, registered.study, folder=load_settings().artifacts, observe=observe
+            spec.writers,
+            registered.study,
+            folder=load_settings().artifacts,
+            base=prepared.base,
+            observe=observe,
         ) as observe,
         storage.opened_storage(store) as optuna_storage,
         _recorded(registered, prepared, store, command=command, observe=observe) as run_id,

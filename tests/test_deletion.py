@@ -122,6 +122,12 @@ def test_all_of_a_study_goes_and_nothing_else(store: Store, artifacts: Path) -> 
         deletion.contents(store, "flowers", artifacts=artifacts)
 
 
+def test_finals_go_with_their_study_only(store: Store, artifacts: Path) -> None:
+    with pytest.raises(InputError, match="selector delete flowers"):
+        deletion.delete(store, "flowers.finals", artifacts=artifacts)
+    assert store.finals("flowers") is not None
+
+
 def test_a_file_outside_of_the_artifacts_is_never_touched(
     store: Store, artifacts: Path, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ def watching(
     """An observer that shows the run on standard error, and feeds metrics where they are served."""
     if log_format is not None:
         use_log_format(log_format)
-    with _shown(quiet=quiet) as show, _measured(metrics_port) as measure:
+    with _measured(metrics_port) as measure, _shown(quiet=quiet) as show:
 
         def observe(event: Event) -> None:
             measure(event)

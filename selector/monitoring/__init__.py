@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from selector.errors import UnavailableError
 
-if importlib.util.find_spec("prometheus_client") is None:
+try:
+    from selector.monitoring.running import RunMetrics
+    from selector.monitoring.server import serving
+    from selector.monitoring.stored import CONTENT_TYPE, render
+except ModuleNotFoundError as missing:
     raise UnavailableError(
-        "Metrics need the package prometheus-client. "
+        f"Metrics need a package that is not installed ({missing.name}). "
         "Install it: pip install 'selector-finetune[metrics]'."
-    )
-
-from selector.monitoring.running import RunMetrics
-from selector.monitoring.server import serving
-from selector.monitoring.stored import CONTENT_TYPE, render
+    ) from missing
 
 __all__ = ["CONTENT_TYPE", "RunMetrics", "render", "serving"]

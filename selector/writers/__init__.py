@@ -46,9 +46,17 @@ def check(wanted: Sequence[MemberSpec]) -> None:
 
 @contextmanager
 def writing(
-    wanted: Sequence[MemberSpec], study: StudyRow, *, folder: Path, observe: Observer
+    wanted: Sequence[MemberSpec],
+    study: StudyRow,
+    *,
+    folder: Path,
+    base: Path,
+    observe: Observer,
 ) -> Iterator[Observer]:
-    """An observer that has the study's writers hear what it hears, besides `observe`."""
+    """An observer that has the study's writers hear what it hears, besides `observe`.
+
+    `folder` is that of all artifacts, `base` where relative paths of the study file start.
+    """
     members = [(each.name, load(each.name), each.options) for each in wanted]
-    with heard(members, desk_of(study, folder=folder), observe=observe) as hear:
+    with heard(members, desk_of(study, folder=folder, base=base), observe=observe) as hear:
         yield hear

@@ -39,6 +39,7 @@ class Desk:
     study: str
     lineage: str  # tells this study from one of the same name in another store
     folder: Path  # of all artifacts
+    base: Path  # where relative paths of the study file start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +91,11 @@ class Member(Protocol):
         ...
 
 
-def desk_of(study: StudyRow, *, folder: Path) -> Desk:
+def desk_of(study: StudyRow, *, folder: Path, base: Path) -> Desk:
     """Where the writers of a stored study write."""
     created = study.created_at.isoformat()
     lineage = hashlib.sha256(created.encode()).hexdigest()[:8]
-    return Desk(study=study.name, lineage=lineage, folder=folder)
+    return Desk(study=study.name, lineage=lineage, folder=folder, base=base)
 
 
 @contextmanager

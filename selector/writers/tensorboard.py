@@ -35,7 +35,7 @@ class TensorBoard:
     def open(self, desk: Desk, options: Mapping[str, Any]) -> Writer:
         """Writes below `FOLDER/STUDY.LINEAGE`."""
         read = read_options("tensorboard", TensorBoardOptions, options)
-        home = Path(read.folder) if read.folder is not None else desk.folder / FOLDER
+        home = desk.folder / FOLDER if read.folder is None else desk.base / read.folder
         return _EventFiles(home / f"{desk.study}.{desk.lineage}")
 
 

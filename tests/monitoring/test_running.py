@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -180,3 +181,21 @@ def test_metrics_are_served_over_http_until_the_run_ends(metrics: RunMetrics) ->
             pass
     with pytest.raises(OSError):
         urllib.request.urlopen(address, timeout=60)
+
+
+@pytest.mark.parametrize("package", ["prometheus_client", "pynvml"])
+def test_without_its_packages_the_command_says_what_to_install(
+    package: str, tmp_path: Path
+) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from selector.cli import main; main(['worker', 'tiny', '--metrics-port', '0'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4
+    assert done.stderr == (
+        f"error: Metrics need a package that is not installed ({package}). "
+        "Install it: pip install 'selector-finetune[metrics]'.\n"
+    )

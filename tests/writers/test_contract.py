@@ -146,7 +146,9 @@ def study(results: Results) -> StudyRow:
 def write(name: str, study: StudyRow, folder: Path, *events: Event) -> Watched:
     """One run in which these events happened."""
     watched = Watched()
-    with writers.writing([MemberSpec(name=name)], study, folder=folder, observe=watched) as observe:
+    with writers.writing(
+        [MemberSpec(name=name)], study, folder=folder, base=folder, observe=watched
+    ) as observe:
         for event in events:
             observe(event)
     assert watched.events == list(events), watched.events
@@ -235,7 +237,7 @@ def test_a_writer_that_fails_says_so_once_and_the_run_goes_on(
     (tmp_path / "_mlflow").write_text("in the way")
     watched = Watched()
     with writers.writing(
-        [MemberSpec(name=name)], study, folder=tmp_path, observe=watched
+        [MemberSpec(name=name)], study, folder=tmp_path, base=tmp_path, observe=watched
     ) as observe:
         for event in (started(0), epoch(0, 1, 0.25), ended(0, "complete"), started(1)):
             observe(event)
@@ -244,6 +246,15 @@ def test_a_writer_that_fails_says_so_once_and_the_run_goes_on(
     assert failures[0].writer == name
     assert failures[0].reason and "\n" not in failures[0].reason
     assert len(watched.events) == 5
+
+
+def test_a_folder_of_its_own_is_relative_to_the_study_file(study: StudyRow, tmp_path: Path) -> None:
+    member = MemberSpec(name="tensorboard", options={"folder": "curves"})
+    with writers.writing(
+        [member], study, folder=tmp_path / "artifacts", base=tmp_path, observe=Watched()
+    ) as observe:
+        observe(started(0))
+    assert len(list(tmp_path.glob("curves/flowers.*/trial-0000/events*"))) == 1
 
 
 def test_unknown_options_are_named_before_a_trial_is_spent(name: str) -> None:
