@@ -50,7 +50,11 @@ class LoggedAsJson(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record."""
         level: Level = "error" if record.levelno >= logging.ERROR else "warning"
-        print_line(level, "log", logger=record.name, text=record.getMessage())
+        try:
+            text = self.format(record)  # with the traceback, where there is one
+        except (TypeError, ValueError):  # a mistake in somebody's logging stops nobody
+            text = str(record.msg)
+        print_line(level, "log", logger=record.name, text=text)
 
 
 def print_line(level: Level, event: str, **fields: Any) -> None:

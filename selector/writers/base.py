@@ -22,6 +22,7 @@ from selector.events import (
     WriterFailed,
 )
 from selector.records import Scalar, StudyRow
+from selector.store.passwords import without_passwords
 
 CURVES = ("score", "train_loss", "validation_loss", "lr", "seconds")
 
@@ -170,7 +171,8 @@ class _Pen:
 
     def _give_up(self, error: Exception) -> None:
         self._writer = None
-        reason = " ".join(str(error).split()) or type(error).__name__
+        # Its address may have come from the environment, with a password in it.
+        reason = without_passwords(" ".join(str(error).split())) or type(error).__name__
         self._observe(WriterFailed(writer=self._name, reason=reason))
 
 

@@ -34,6 +34,8 @@ class TensorBoard:
 
     def open(self, desk: Desk, options: Mapping[str, Any]) -> Writer:
         """Writes below `FOLDER/STUDY.LINEAGE`."""
+        import torch.utils.tensorboard  # noqa: F401 - seconds that are no trial's own
+
         read = read_options("tensorboard", TensorBoardOptions, options)
         home = desk.folder / FOLDER if read.folder is None else desk.base / read.folder
         return _EventFiles(home / f"{desk.study}.{desk.lineage}")

@@ -263,6 +263,20 @@ def test_unknown_options_are_named_before_a_trial_is_spent(name: str) -> None:
     writers.check([MemberSpec(name=name)])
 
 
+def test_no_password_of_a_server_is_in_the_line(
+    study: StudyRow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nobody-knows://ann:secret@host/x")
+    watched = Watched()
+    with writers.writing(
+        [MemberSpec(name="mlflow")], study, folder=tmp_path, base=tmp_path, observe=watched
+    ) as observe:
+        observe(started(0))
+    failed = watched.events[0]
+    assert isinstance(failed, WriterFailed)
+    assert "nobody-knows" in failed.reason and "secret" not in failed.reason
+
+
 def test_all_mistakes_are_named_at_once() -> None:
     wrong: list[Any] = [
         MemberSpec(name="tensorbord"),
