@@ -154,7 +154,15 @@ def test_a_study_is_not_deleted_under_its_workers(
     assert store.study("flowers") is None
 
 
-@pytest.mark.parametrize("step", ["in Optuna", "before the rows", "after the rows", "in the files"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("in Optuna", marks=pytest.mark.storm),
+        pytest.param("before the rows", marks=pytest.mark.storm),
+        "after the rows",
+        pytest.param("in the files", marks=pytest.mark.storm),
+    ],
+)
 def test_a_deletion_that_was_killed_is_completed_by_the_same_call(
     step: str, store: Store, artifacts: Path
 ) -> None:

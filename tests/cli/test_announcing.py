@@ -89,6 +89,7 @@ def test_a_run_without_a_candidate_is_a_failure(selector: Command, place: Path) 
     assert notice["trials"]["failed"] == 2
 
 
+@pytest.mark.storm
 def test_a_run_that_an_error_ends_is_a_failure(place: Path, cache: Path) -> None:
     add_notify(place)
     words = ["run", "study.yaml", "--log-format", "json", "--set", "budget.trials=500"]
@@ -118,6 +119,7 @@ def test_no_password_of_the_store_is_told(place: Path, store: Store) -> None:
     assert (notice["run"], notice["trials"], notice["best"]) == (7, None, None)
 
 
+@pytest.mark.storm
 def test_a_watched_run_serves_metrics_logs_lines_and_tells_nobody_when_stopped(
     place: Path, cache: Path
 ) -> None:

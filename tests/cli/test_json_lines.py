@@ -80,10 +80,14 @@ def test_every_event_is_documented_with_its_fields(kind: Any) -> None:
 
 
 def test_a_run_writes_nothing_but_json_lines(selector: Command, place: Path) -> None:
-    done = selector("run", "study.yaml", "--log-format", "json", "--set", "budget.trials=2")
+    served = ("--metrics-port", "0")
+    done = selector(
+        *("run", "study.yaml", "--log-format", "json", "--set", "budget.trials=2", *served)
+    )
     assert done.exit_code == 0, done.stderr
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     names = [line["event"] for line in lines]
+    assert lines[0]["text"].startswith("Metrics: http://127.0.0.1:")
     assert names.count("trial_ended") == names.count("epoch_ended") == 2
     assert names.index("run_ready") < names.index("trial_started")
     trained = next(line for line in lines if line["event"] == "epoch_ended")
