@@ -20,7 +20,7 @@ from selector.cli.options import (
     StudyName,
 )
 from selector.cli.output import colour, data, note, reading, width
-from selector.cli.watching import watching
+from selector.cli.watching import port_of_metrics, watching
 
 SHOWN = 10  # candidates printed when a run ends; `report` has them all
 
@@ -85,7 +85,9 @@ def run(
     if dry_run:
         _print_plan(file, changes, output, quiet=quiet)
         return
-    with watching(quiet=quiet, log_format=log_format, metrics_port=metrics_port) as observe:
+    with watching(
+        quiet=quiet, log_format=log_format, metrics_port=port_of_metrics(metrics_port)
+    ) as observe:
         # Inside, for it takes seconds to import what trains.
         from selector.run import run as run_study
 
@@ -113,7 +115,9 @@ def worker(
 
     For a second terminal or another machine: it ends when the study's budget is spent.
     """
-    with watching(quiet=quiet, log_format=log_format, metrics_port=metrics_port) as observe:
+    with watching(
+        quiet=quiet, log_format=log_format, metrics_port=port_of_metrics(metrics_port)
+    ) as observe:
         from selector.run import join
 
         join(name, folder=folder, images=images, device=device, store=store, observe=observe)

@@ -52,19 +52,24 @@ def _shown(*, quiet: bool) -> Iterator[Observer]:
         yield PlainView()
 
 
-@contextmanager
-def _measured(port: int | None) -> Iterator[Observer]:
+def port_of_metrics(option: int | None) -> int | None:
+    """Where a command that trains serves its metrics: as it was told, or the environment says."""
     from selector.settings import load_settings
 
-    settings = load_settings()
-    wanted = settings.metrics_port if port is None else port
-    if wanted is None:
+    return load_settings().metrics_port if option is None else option
+
+
+@contextmanager
+def _measured(port: int | None) -> Iterator[Observer]:
+    if port is None:
         yield _nothing
         return
     from selector.monitoring import RunMetrics, serving
+    from selector.settings import load_settings
 
+    settings = load_settings()
     metrics = RunMetrics(cache=settings.cache)
-    with serving(metrics.registry, host=settings.metrics_host, port=wanted) as address:
+    with serving(metrics.registry, host=settings.metrics_host, port=port) as address:
         note(f"Metrics: {address}")
         yield metrics
 

@@ -63,7 +63,10 @@ def open_storage(store: Store) -> RDBStorage:
         try:
             return RDBStorage(store.url, engine_kwargs=arguments)
         except RuntimeError as error:  # so Optuna says that its tables are another version's
-            raise _other_tables(store) from error
+            found = tables_version(store)
+            if found.current in (None, found.newest):
+                raise
+            raise _other_tables(store, found) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def upgrade_tables(store: Store) -> None:
     """
     found = tables_version(store)
     if found.newer:
-        raise _other_tables(store)
+        raise _other_tables(store, found)
     if found.current in (None, found.newest):
         return
     with reachable(store), study_lock(store, "optuna-tables"), _any_version(store) as storage:
@@ -131,8 +134,7 @@ def _any_version(store: Store) -> Iterator[RDBStorage]:
         storage.engine.dispose()
 
 
-def _other_tables(store: Store) -> ConflictError:
-    found = tables_version(store)
+def _other_tables(store: Store, found: TablesVersion) -> ConflictError:
     where = f"Optuna's tables in store '{safe_url(store.url)}' have schema '{found.current}'"
     if found.newer:
         return ConflictError(

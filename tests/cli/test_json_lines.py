@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import re
+import socket
 import typing
 import warnings
 from collections.abc import Mapping
@@ -111,6 +112,18 @@ def test_remarks_and_errors_are_lines_too(
     assert selector("run", "missing.yaml", "--log-format", "text").stderr.startswith("error: ")
     monkeypatch.setenv("SELECTOR_LOG_FORMAT", "xml")
     assert selector("list").exit_code == 2
+
+
+def test_only_what_trains_takes_the_port_of_the_environment(
+    selector: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("SELECTOR_METRICS_PORT", str(taken.getsockname()[1]))
+        assert selector("validate", "study.yaml").exit_code == 0
+        refused = selector("run", "study.yaml")
+    assert refused.exit_code == 4
+    assert "Name another with --metrics-port" in refused.stderr
+    assert not (place / "selector.db").exists()
 
 
 def test_what_libraries_say_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
