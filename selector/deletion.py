@@ -47,11 +47,10 @@ def contents(store: Store, name: str, *, artifacts: Path) -> StudyContents:
     left = _noted(artifacts, name)
     if left and store.study(name) is None:
         return _measured(name, files=left)
-    row = store.require_study(name)
-    parts = _parts(store, row)
+    parts = _parts(store, store.require_study(name))
     return _measured(
         name,
-        files=sorted({*left, *(file for part in parts for file in _files(store, part, artifacts))}),
+        files=_named(store, name, artifacts),
         trials=sum(len(store.outcomes(part.name)) for part in parts),
         rows=dict(store.count_rows(name)),
         optuna_studies=_optuna_studies(store, name),
@@ -65,16 +64,16 @@ def delete(store: Store, name: str, *, artifacts: Path, force: bool = False) -> 
     `force`: such workers then end with an error, for their study is gone.
     """
     with study_lock(store, name):
-        left = _noted(artifacts, name)
         going = contents(store, name, artifacts=artifacts)
+        # Those that are gone already too: the folder of one may be empty since then.
+        files = _named(store, name, artifacts)
         if store.study(name) is not None:
             if not force:
                 _refuse_while_in_use(store, name)
             _delete_from_optuna(store, going.optuna_studies)
-            _note(artifacts, name, going.files)
+            _note(artifacts, name, files)
             store.delete_study(name)
-        # Those that are gone already too: the folder of one may be empty since then.
-        _remove({*left, *going.files}, artifacts=artifacts, used=store.files())
+        _remove(files, artifacts=artifacts, used=store.files())
         _note_file(artifacts, name).unlink(missing_ok=True)
     return going
 
@@ -126,6 +125,14 @@ def _delete_from_optuna(store: Store, studies: Iterable[str]) -> None:
 
 
 # --- files --------------------------------------------------------------------------------------
+
+
+def _named(store: Store, name: str, artifacts: Path) -> list[Path]:
+    """Every file of the study, here or not; of one that is gone those that are left to remove."""
+    row = store.study(name)
+    parts = _parts(store, row) if row is not None else ()
+    found = {file for part in parts for file in _files(store, part, artifacts)}
+    return sorted({*_noted(artifacts, name), *found})
 
 
 def _files(store: Store, row: StudyRow, artifacts: Path) -> Iterator[Path]:

@@ -38,12 +38,13 @@ class GpuCollector(Collector):
             return
         try:
             for index in range(pynvml.nvmlDeviceGetCount()):
-                device = pynvml.nvmlDeviceGetHandleByIndex(index)
-                labels = [str(index), str(pynvml.nvmlDeviceGetName(device))]
-                memory = pynvml.nvmlDeviceGetMemoryInfo(device)
-                used.add_metric(labels, float(memory.used))
-                total.add_metric(labels, float(memory.total))
-                with suppress(pynvml.NVMLError):  # not known of a part of a GPU
+                # What the driver does not tell, as of a part of a GPU, has no series.
+                with suppress(pynvml.NVMLError):
+                    device = pynvml.nvmlDeviceGetHandleByIndex(index)
+                    labels = [str(index), str(pynvml.nvmlDeviceGetName(device))]
+                    memory = pynvml.nvmlDeviceGetMemoryInfo(device)
+                    used.add_metric(labels, float(memory.used))
+                    total.add_metric(labels, float(memory.total))
                     share = pynvml.nvmlDeviceGetUtilizationRates(device).gpu / 100
                     busy.add_metric(labels, share)
         finally:
