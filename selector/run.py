@@ -155,7 +155,7 @@ def _run(
             reason = executors.load("local").run(worker, seats, observe=observe)[-1]
         if not ended_by_failures(reason):
             run_finals(context, optuna_storage, folds=folds, run_id=run_id)
-        observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
+    observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
     announce_end(prepared, store, run_id=run_id, reason=reason, observe=observe)
     return reason
 
