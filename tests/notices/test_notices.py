@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -68,6 +69,18 @@ def test_the_payload_is_as_documented() -> None:
         "best": {"trial": 2, "backbone": "toy:cnn", "score": None},
         "details": {},
     }
+
+
+def test_a_swap_brings_its_champions_along(tmp_path: Path) -> None:
+    details = {"before": "trial 3 of run 1", "after": "trial 7 of run 2", "gain": float("inf")}
+    swap = replace(NOTICE, kind="swap", run=None, details=details)
+    with receiving() as receiver:
+        send(NotifySpec(url=receiver.url, on=("swap",)), tmp_path, swap)
+    ((headers, body),) = receiver.got
+    assert headers["X-Selector-Event"] == "swap"
+    document = json.loads(body)
+    assert document["details"] == {**details, "gain": None}
+    assert document["run"] is None
 
 
 def test_a_webhook_gets_the_payload_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
