@@ -13,13 +13,13 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import optuna
 
 from selector.disk import trial_of_checkpoint
-from selector.errors import ConflictError, InputError
+from selector.errors import ConflictError, InputError, UnavailableError
 from selector.records import StudyContents, StudyRow
 from selector.search import resuming
 from selector.search.storage import opened_storage, reachable, tables_version
@@ -71,10 +71,12 @@ def delete(store: Store, name: str, *, artifacts: Path, force: bool = False) -> 
             if not force:
                 _refuse_while_in_use(store, name)
             _delete_from_optuna(store, going.optuna_studies)
-            _note(artifacts, name, files)
+            with _changing(artifacts):
+                _note(artifacts, name, files)
             store.delete_study(name)
-        _remove(files, artifacts=artifacts, used=store.files())
-        _note_file(artifacts, name).unlink(missing_ok=True)
+        with _changing(artifacts):
+            _remove(files, artifacts=artifacts, used=store.files())
+            _note_file(artifacts, name).unlink(missing_ok=True)
     return going
 
 
@@ -182,6 +184,18 @@ def _remove(files: Iterable[Path], *, artifacts: Path, used: frozenset[str]) -> 
                 folder.rmdir()
 
 
+@contextmanager
+def _changing(artifacts: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(
+            f"The artifacts folder '{artifacts}' cannot be changed: {error.strerror or error}"
+            f"{f' ({error.filename})' if error.filename else ''}. Mend that, and the same command "
+            "completes the deletion."
+        ) from error
+
+
 # --- the note of what is left -------------------------------------------------------------------
 
 
@@ -200,7 +214,7 @@ def _noted(artifacts: Path, name: str) -> tuple[Path, ...]:
 
 def _note(artifacts: Path, name: str, files: Iterable[Path]) -> None:
     relative = [file.relative_to(artifacts).as_posix() for file in files]
-    if not relative:
+    if not relative or not artifacts.is_dir():  # on this machine there is nothing to remove
         return
     target = _note_file(artifacts, name)
     half = target.with_suffix(".tmp")

@@ -13,7 +13,7 @@ import optuna
 import pytest
 
 from selector import deletion
-from selector.errors import ConflictError, InputError
+from selector.errors import ConflictError, InputError, UnavailableError
 from selector.records import Heat, Lease
 from selector.search.storage import opened_storage
 from selector.store import Store
@@ -152,6 +152,26 @@ def test_a_study_is_not_deleted_under_its_workers(
     assert _left(artifacts) == before
     deletion.delete(store, "flowers", artifacts=artifacts, force=True)
     assert store.study("flowers") is None
+
+
+def test_a_file_that_cannot_be_removed_is_named_and_waits(store: Store, artifacts: Path) -> None:
+    stuck = artifacts / "flowers/0.safetensors"
+    stuck.unlink()
+    (stuck / "in the way").mkdir(parents=True)
+    with pytest.raises(UnavailableError, match=r"0\.safetensors.*the same command"):
+        deletion.delete(store, "flowers", artifacts=artifacts)
+    assert store.study("flowers") is None
+    (stuck / "in the way").rmdir()
+    stuck.rmdir()
+    deletion.delete(store, "flowers", artifacts=artifacts)
+    assert _left(artifacts) == []
+
+
+def test_rows_go_where_no_artifacts_are_on_this_machine(store: Store, artifacts: Path) -> None:
+    deletion.delete(store, "flowers", artifacts=artifacts / "missing")
+    assert store.study("flowers") is None
+    assert (artifacts / "flowers/1.safetensors").exists()
+    assert not (artifacts / "missing").exists()
 
 
 @pytest.mark.parametrize(

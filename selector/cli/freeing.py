@@ -110,7 +110,9 @@ def _ask(study: str) -> None:
         raise InputError(
             f"Study '{study}' is not deleted: nobody can be asked here. Add --yes to delete it."
         )
-    typed = typer.prompt("Type the study's name to delete it", default="", show_default=False)
+    typed = typer.prompt(
+        "Type the study's name to delete it", default="", show_default=False, err=True
+    )
     if typed.strip() != study:
         raise InputError("That is not its name; nothing is deleted.")
 
