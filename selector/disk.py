@@ -111,12 +111,12 @@ def _orphans(store: Store, row: StudyRow, artifacts: Path) -> Iterator[Freeable]
     for path in sorted((artifacts / row.name).glob("*.safetensors")):
         if path.relative_to(artifacts).as_posix() in used or not _is_old(path):
             continue
-        trial = _trial_of(path, row)
+        trial = trial_of_checkpoint(path, row)
         if trial is not None:
             yield Freeable(kind="orphan", path=path, bytes=_size(path), study=row.name, trial=trial)
 
 
-def _trial_of(path: Path, row: StudyRow) -> int | None:
+def trial_of_checkpoint(path: Path, row: StudyRow) -> int | None:
     """The trial that wrote a checkpoint; None where this very study did not write it."""
     try:
         metadata = load_metadata(path)

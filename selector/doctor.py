@@ -102,7 +102,7 @@ def _device() -> Finding:
 def _store(url: str) -> Finding:
     """The store, without creating or upgrading it."""
     from selector.store.engine import connect, parse_url, reaching, safe_url, sqlite_file
-    from selector.store.migrate import HEAD, current_revision
+    from selector.store.migrate import HEAD, current_revision, is_newer
 
     try:
         parsed = parse_url(url)
@@ -118,13 +118,15 @@ def _store(url: str) -> Finding:
     except SelectorError as error:
         return Finding("store", "problem", safe_url(url), str(error))
     schema = f"schema {revision}" if revision else "empty, the first run makes its tables"
-    newer = revision is not None and revision > HEAD
-    return Finding(
-        "store",
-        "problem" if newer else "ok",
-        f"{safe_url(url)} ({schema})",
-        f"A newer selector made it. This one knows up to {HEAD}; upgrade it." if newer else "",
-    )
+    advice = ""
+    if revision is not None and revision != HEAD:
+        advice = (
+            f"A newer selector made it. This one knows up to {HEAD}; upgrade it."
+            if is_newer(revision)
+            else f"An earlier selector made it; this one needs {HEAD}: selector db upgrade."
+        )
+    status: Status = "problem" if advice else "ok"
+    return Finding("store", status, f"{safe_url(url)} ({schema})", advice)
 
 
 def _new_file(file: Path, shown: str) -> Finding:

@@ -21,10 +21,12 @@ EDITABLE = (
     "finals",
     "funnel",
     "keep",
+    "notify",
     "threshold",
     "training.checkpoint_seconds",
     "training.fused_heads",
     "training.prefix_cache",
+    "writers",
 )
 # What scores are scores of: with another of these, old and new ones have nothing in common.
 MEANING = ("metric", "task")

@@ -128,11 +128,14 @@ class EpochEnded:
     score: float
     best_score: float
     seconds: float
+    train_loss: float | None = None
+    validation_loss: float | None = None
+    lr: float | None = None  # at the end of the epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialEnded:
-    """A trial ended; `counts` are those of the study after it."""
+    """A trial ended; `counts` are those of the study after it, `metrics` a candidate's own."""
 
     number: int
     backbone: str
@@ -146,6 +149,7 @@ class TrialEnded:
     best_score: float | None
     best_trial: int | None
     heat: Heat | None = None  # of the finals
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +202,22 @@ class WorkerNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeFailed:
+    """A webhook or command of the study file could not be told how the run ended."""
+
+    target: str  # a program, or a URL without what may be secret in it
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterFailed:
+    """A writer of the study file gave up; it is told nothing more in this run."""
+
+    writer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankingProgress:
     """Candidates that were scored on all resamples so far."""
 
@@ -231,6 +251,8 @@ Event = (
     | WorkerNote
     | FinalsReady
     | FinalsEnded
+    | NoticeFailed
+    | WriterFailed
     | RankingProgress
     | RunEnded
 )

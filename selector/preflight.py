@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from selector import backbones, data, metrics, search, tasks, uploads
+from selector import backbones, data, metrics, search, tasks, uploads, writers
 from selector.environment import choose_device
 from selector.errors import (
     InputError,
@@ -70,6 +70,7 @@ def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
     attempt(uploads.check)
     attempt(lambda: tasks.load(spec.task))
     attempt(lambda: search.check(spec, base=base))
+    attempt(lambda: writers.check(spec.writers))
     device = attempt(lambda: choose_device(spec.device))
     dataset = attempt(lambda: _inspect(spec.data, base=base, observe=observe))
     if isinstance(dataset, data.Dataset):

@@ -14,6 +14,7 @@ import torch
 
 from selector import executors
 from selector.admission import admit
+from selector.announcing import announce_end
 from selector.crew import place, seats_of
 from selector.environment import describe
 from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
@@ -36,6 +37,7 @@ from selector.spec import to_plain
 from selector.store import Store, safe_url
 from selector.training import prepare_process
 from selector.working import assignment_of, context_of, prepare_stored, work_for
+from selector.writers import writing
 
 
 def ignore(event: Event) -> None:
@@ -121,11 +123,18 @@ def _run(
     started = time.monotonic()
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
     folds = final_folds(spec, prepared.dataset)
-    context = context_of(prepared, store, folds=folds, observe=observe)
     with (
+        writing(
+            spec.writers,
+            registered.study,
+            folder=load_settings().artifacts,
+            base=prepared.base,
+            observe=observe,
+        ) as observe,
         storage.opened_storage(store) as optuna_storage,
-        _recorded(registered, prepared, store, command=command) as run_id,
+        _recorded(registered, prepared, store, command=command, observe=observe) as run_id,
     ):
+        context = context_of(prepared, store, folds=folds, observe=observe)
         optuna_study = storage.open_study(
             optuna_storage,
             store,
@@ -147,12 +156,18 @@ def _run(
         if not ended_by_failures(reason):
             run_finals(context, optuna_storage, folds=folds, run_id=run_id)
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
+    announce_end(prepared, store, run_id=run_id, reason=reason, observe=observe)
     return reason
 
 
 @contextmanager
 def _recorded(
-    registered: Registered, prepared: Prepared, store: Store, *, command: str
+    registered: Registered,
+    prepared: Prepared,
+    store: Store,
+    *,
+    command: str,
+    observe: Observer,
 ) -> Iterator[int]:
     """A row for this run, ended with how it ended; interrupts become InterruptedRun."""
     study = registered.study
@@ -181,8 +196,11 @@ def _recorded(
             f"Stopped. Nothing is lost; the same command continues study '{study.name}'.",
             exit_code=code,
         ) from None
-    except BaseException:
+    except BaseException as error:
         _end_if_reachable(store, run_id, status="failed")
+        announce_end(
+            prepared, store, run_id=run_id, reason="an error", observe=observe, error=error
+        )
         raise
     store.end_run(run_id, status="complete")
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from selector.errors import InputError
@@ -17,6 +17,7 @@ _ALLOWED = {
     "lease_seconds": "a number of seconds from 1 to 3600, such as 180",
     "outage_seconds": "a number of seconds from 0 up, such as 300",
     "offline": "true or false",
+    "metrics_port": "a port from 0 to 65535, such as 9464; 0 takes a free one",
 }
 
 
@@ -39,6 +40,9 @@ class Settings(BaseSettings):
     offline: bool = False
     lease_seconds: float = Field(default=180.0, ge=1, le=3600, allow_inf_nan=False)
     outage_seconds: float = Field(default=300.0, ge=0, allow_inf_nan=False)
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    metrics_host: str = "127.0.0.1"
+    webhook_secret: SecretStr | None = None  # signs what webhooks are sent
 
     @property
     def artifacts_url(self) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from selector.doctor import Finding, examine
 from selector.store import Store
-from selector.store.migrate import HEAD
+from selector.store.migrate import HEAD, VERSION_TABLE
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,21 @@ def test_the_schema_of_an_existing_store_is_shown(tmp_path: Path) -> None:
     Store.open(f"sqlite:///{tmp_path / 'selector.db'}").close()
 
     assert f"schema {HEAD}" in _findings()["store"].value
+
+
+@pytest.mark.parametrize(
+    ("revision", "advice"), [("0001", "selector db upgrade"), ("9999", "A newer selector made it")]
+)
+def test_a_store_of_another_schema_is_a_problem(revision: str, advice: str, tmp_path: Path) -> None:
+    with (
+        Store.open(f"sqlite:///{tmp_path / 'selector.db'}") as store,
+        store.engine.begin() as connection,
+    ):
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'"))
+    found = _findings()["store"]
+
+    assert found.status == "problem"
+    assert advice in found.advice
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from selector.cli import (
+    database,
     diagnosis,
     exporting,
     freeing,
@@ -19,7 +20,8 @@ from selector.cli import (
     serving,
     study_files,
 )
-from selector.cli.output import explain, note
+from selector.cli.options import GlobalLogFormat
+from selector.cli.output import explain, note, use_log_format
 from selector.errors import SelectorError
 from selector.interrupts import leave, owned_process
 
@@ -80,8 +82,10 @@ def _selector(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
+    log_format: GlobalLogFormat = "text",
 ) -> None:
     del version  # printed by its callback
+    use_log_format(log_format)
 
 
 for group in (
@@ -97,3 +101,4 @@ for group in (
 ):
     for name, command in group.COMMANDS.items():
         app.command(name)(command)
+app.add_typer(database.app, name="db")

@@ -1,23 +1,28 @@
-"""`gc`."""
+"""`gc` and `delete`."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selector.cli.options import OutputFormat, StoreUrl
-from selector.cli.output import colour, data, reading, width
+from selector.cli.options import OutputFormat, StoreUrl, StudyName
+from selector.cli.output import colour, data, note, reading, width
+from selector.errors import InputError
 
 if TYPE_CHECKING:
     from selector.disk import Freeable
+    from selector.records import StudyContents
     from selector.reporting import Page
 
 Name = Annotated[
     str | None,
     typer.Argument(metavar="[STUDY]", help="Only this study. Default: all.", show_default=False),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Force = Annotated[bool, typer.Option("--force", help="Although workers hold trials of it.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be freed, and free nothing.")
 ]
@@ -49,6 +54,67 @@ def gc(
             items = free(opened, items, artifacts=settings.artifacts, cache=folder)
     page = _page(items, dry_run=dry_run)
     data(reporting.render(page, output, width=width(), color=colour()))
+
+
+def delete(
+    study: StudyName,
+    yes: Yes = False,
+    force: Force = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")
+    ] = False,
+    store: StoreUrl = None,
+) -> None:
+    """Delete a study: its trials, its rows, its files here. Exported bundles stay.
+
+    Says first what goes, and asks for the study's name. What was interrupted is completed by the
+    same command.
+    """
+    with reading(store) as opened:
+        # Inside, for it takes seconds to import what deletes.
+        from selector import deletion
+        from selector.settings import load_settings
+
+        artifacts = load_settings().artifacts
+        going = deletion.contents(opened, study, artifacts=artifacts)
+        for line in _lines(going):
+            note(line)
+        if dry_run:
+            return
+        if not yes:
+            _ask(study)
+        deletion.delete(opened, study, artifacts=artifacts, force=force)
+    note(f"Deleted study '{study}'.")
+
+
+def _lines(going: StudyContents) -> tuple[str, ...]:
+    """What a deletion frees, in lines for people."""
+    from selector.cli.wording import size
+
+    tables = ", ".join(
+        f"{table.removeprefix('selector_').replace('_', ' ')} {count:,}"
+        for table, count in going.rows.items()
+    )
+    rows = sum(going.rows.values())
+    return (
+        f"study   {going.study}: {going.trials:,} trials, those of its finals included",
+        f"store   {rows:,} rows" + (f" ({tables})" if tables else ""),
+        f"optuna  {', '.join(going.optuna_studies) or 'nothing'}",
+        f"files   {len(going.files):,} here, {size(going.bytes)}; exported bundles stay",
+    )
+
+
+def _ask(study: str) -> None:
+    """Have the study's name typed; InputError without a terminal, or where it is another."""
+    if not sys.stdin.isatty():
+        raise InputError(
+            f"Study '{study}' is not deleted: nobody can be asked here. Add --yes to delete it."
+        )
+    typed = typer.prompt(
+        "Type the study's name to delete it", default="", show_default=False, err=True
+    )
+    if typed.strip() != study:
+        raise InputError("That is not its name; nothing is deleted.")
 
 
 def _page(items: Sequence[Freeable], *, dry_run: bool) -> Page:
@@ -89,4 +155,4 @@ def _page(items: Sequence[Freeable], *, dry_run: bool) -> Page:
     )
 
 
-COMMANDS: Mapping[str, Callable[..., Any]] = {"gc": gc}
+COMMANDS: Mapping[str, Callable[..., Any]] = {"gc": gc, "delete": delete}

@@ -19,6 +19,7 @@ from selector.events import (
     Event,
     FinalsEnded,
     FinalsReady,
+    NoticeFailed,
     RankingProgress,
     RunEnded,
     RunReady,
@@ -28,6 +29,7 @@ from selector.events import (
     TrialLost,
     TrialStarted,
     WorkerNote,
+    WriterFailed,
 )
 from selector.records import TrialCounts
 from selector.reporting import figures
@@ -70,7 +72,12 @@ class Seen:
 
 
 # Lines that stay; the others are dim.
-_EVENT_STYLES: dict[type[Event], str] = {FinalsEnded: "bold", WorkerNote: "yellow"}
+_EVENT_STYLES: dict[type[Event], str] = {
+    FinalsEnded: "bold",
+    NoticeFailed: "yellow",
+    WorkerNote: "yellow",
+    WriterFailed: "yellow",
+}
 
 
 class LiveView:

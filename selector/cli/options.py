@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from selector.cli.output import LogFormat
+
 Format = Literal["table", "json", "csv", "md"]
 
 StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="The study file.")]
@@ -26,6 +28,33 @@ StoreUrl = Annotated[
         "--store",
         metavar="URL",
         help="The store. Default: SELECTOR_STORE, or sqlite:///selector.db.",
+        show_default=False,
+    ),
+]
+GlobalLogFormat = Annotated[
+    LogFormat,
+    typer.Option(
+        "--log-format",
+        envvar="SELECTOR_LOG_FORMAT",
+        help="How progress, remarks and errors are written on standard error.",
+    ),
+]
+OwnLogFormat = Annotated[  # the same after the command's name, for it runs for long
+    LogFormat | None,
+    typer.Option(
+        "--log-format",
+        help="How progress, remarks and errors are written. Default: SELECTOR_LOG_FORMAT, or text.",
+        show_default=False,
+    ),
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        min=0,
+        max=65535,
+        help="Serve Prometheus metrics of this process there; 0 takes a free port. "
+        "Default: SELECTOR_METRICS_PORT, or not at all.",
         show_default=False,
     ),
 ]

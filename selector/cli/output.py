@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -20,9 +21,36 @@ from selector.errors import (
 )
 
 if TYPE_CHECKING:
+    from selector.cli.json_lines import Level
     from selector.store import Store
 
 WIDTH = 100  # columns of a table that no terminal shows
+
+
+LogFormat = Literal["text", "json"]
+_log_format: LogFormat = "text"
+_logged: logging.Handler | None = None
+
+
+def use_log_format(wanted: LogFormat) -> None:
+    """Print what is for people or logs on standard error as text, or as JSON lines."""
+    global _log_format, _logged
+    _log_format = wanted
+    if _logged is not None:
+        logging.getLogger().removeHandler(_logged)
+        logging.captureWarnings(False)
+        _logged = None
+    if wanted == "json":
+        from selector.cli.json_lines import LoggedAsJson
+
+        _logged = LoggedAsJson(level=logging.WARNING)
+        logging.getLogger().addHandler(_logged)
+        logging.captureWarnings(True)
+
+
+def log_format() -> LogFormat:
+    """How standard error is written."""
+    return _log_format
 
 
 def data(text: str) -> None:
@@ -32,11 +60,22 @@ def data(text: str) -> None:
 
 def note(text: str) -> None:
     """Print a remark for people."""
+    if _log_format == "json":
+        from selector.cli.json_lines import print_line
+
+        print_line("info", "note", text=text)
+        return
     typer.echo(printable(text), err=True)
 
 
 def explain(error: SelectorError) -> None:
     """Print an error: one line a problem."""
+    if _log_format == "json":
+        from selector.cli.json_lines import print_line
+
+        level: Level = "info" if isinstance(error, InterruptedRun) else "error"
+        print_line(level, "ended", exit_code=error.exit_code, text=str(error))
+        return
     if isinstance(error, InterruptedRun):
         note(str(error))
         return

@@ -9,9 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from selector.cli.options import Format, OutputFormat, Overrides, StoreUrl, StudyFile, StudyName
+from selector.cli.options import (
+    Format,
+    MetricsPort,
+    OutputFormat,
+    Overrides,
+    OwnLogFormat,
+    StoreUrl,
+    StudyFile,
+    StudyName,
+)
 from selector.cli.output import colour, data, note, reading, width
-from selector.cli.watching import watching
+from selector.cli.watching import port_of_metrics, watching
 
 SHOWN = 10  # candidates printed when a run ends; `report` has them all
 
@@ -65,6 +74,8 @@ def run(
     quiet: Quiet = False,
     accept_drift: AcceptDrift = False,
     fork: Fork = None,
+    log_format: OwnLogFormat = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Search, prune and rank; the same command continues what is unfinished.
 
@@ -74,7 +85,9 @@ def run(
     if dry_run:
         _print_plan(file, changes, output, quiet=quiet)
         return
-    with watching(quiet=quiet) as observe:
+    with watching(
+        quiet=quiet, log_format=log_format, metrics_port=port_of_metrics(metrics_port)
+    ) as observe:
         # Inside, for it takes seconds to import what trains.
         from selector.run import run as run_study
 
@@ -95,12 +108,16 @@ def worker(
     device: Device = None,
     store: StoreUrl = None,
     quiet: Quiet = False,
+    log_format: OwnLogFormat = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Take trials of a study that is in the store, beside those who already do.
 
     For a second terminal or another machine: it ends when the study's budget is spent.
     """
-    with watching(quiet=quiet) as observe:
+    with watching(
+        quiet=quiet, log_format=log_format, metrics_port=port_of_metrics(metrics_port)
+    ) as observe:
         from selector.run import join
 
         join(name, folder=folder, images=images, device=device, store=store, observe=observe)

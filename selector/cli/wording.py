@@ -12,6 +12,7 @@ from selector.events import (
     FinalsReady,
     FunnelEnded,
     LimitsChecked,
+    NoticeFailed,
     RunReady,
     StoreAnswers,
     StoreSilent,
@@ -20,6 +21,7 @@ from selector.events import (
     TrialLost,
     TrialNote,
     WorkerNote,
+    WriterFailed,
 )
 from selector.records import Heat
 from selector.reporting import figures
@@ -75,6 +77,12 @@ def said(event: Event) -> tuple[str, ...]:
             return (note_line(event),)
         case WorkerNote():
             return (worker_line(event),)
+        case NoticeFailed():
+            target, reason = figures.safe(event.target), figures.safe(event.reason)
+            return (f"notify  {target} was not told: {reason}",)
+        case WriterFailed():
+            writer, reason = figures.safe(event.writer), figures.safe(event.reason)
+            return (f"writer  {writer} is switched off for this run: {reason}",)
         case _:
             return ()
 

@@ -48,6 +48,11 @@ from selector.records.finals import (
     StoredFinals,
     Verdict,
 )
+from selector.records.notices import (
+    BestTrial,
+    Notice,
+    NoticeKind,
+)
 from selector.records.predictions import (
     Prediction,
 )
@@ -79,6 +84,12 @@ from selector.records.training import (
     Recipe,
     StepCost,
 )
+from selector.records.upkeep import (
+    SchemaState,
+    SchemaStatus,
+    StoreUpgrade,
+    StudyContents,
+)
 from selector.records.workers import (
     Assignment,
     HeldTrial,
@@ -90,6 +101,7 @@ __all__ = [
     "AlikePictures",
     "Assignment",
     "BackboneProxies",
+    "BestTrial",
     "Bytes",
     "Candidate",
     "ClassDifference",
@@ -116,6 +128,8 @@ __all__ = [
     "Lease",
     "Licence",
     "NetworkCost",
+    "Notice",
+    "NoticeKind",
     "OpenedRole",
     "OpenedScore",
     "Opening",
@@ -132,13 +146,17 @@ __all__ = [
     "RunStatus",
     "Sample",
     "Scalar",
+    "SchemaState",
+    "SchemaStatus",
     "Seat",
     "SplitImages",
     "SplitName",
     "Splits",
     "StepCost",
+    "StoreUpgrade",
     "StoredCheckpoint",
     "StoredFinals",
+    "StudyContents",
     "StudyRow",
     "StudySummary",
     "Threshold",

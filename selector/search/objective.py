@@ -192,6 +192,9 @@ def _tell_observer(
             score=record.score,
             best_score=progress.best.score,
             seconds=record.seconds,
+            train_loss=record.train_loss,
+            validation_loss=record.validation_loss,
+            lr=record.lr,
         )
     )
 

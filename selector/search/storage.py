@@ -6,12 +6,14 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import optuna
 from optuna.storages import RDBStorage
+from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from selector.errors import StoreSilentError, UnavailableError
+from selector.errors import ConflictError, StoreSilentError, UnavailableError
 from selector.records import Goal
 from selector.store import Store, safe_url, study_lock
 from selector.store.engine import may_pass, server_options, sqlite_file
@@ -19,6 +21,7 @@ from selector.store.passwords import without_password
 
 # A trial that finds SQLite locked keeps its report and trains on; whoever must write tries again.
 BUSY_SECONDS = 5
+_OPTUNA_VERSION_TABLE = "alembic_version"
 
 # Optuna announces every trial on stderr; our own progress lines say the same.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -57,7 +60,91 @@ def open_storage(store: Store) -> RDBStorage:
         arguments = {"pool_pre_ping": True, "connect_args": {"timeout": BUSY_SECONDS}}
     # Several processes may open an empty database at once; Optuna's own set-up does not lock.
     with reachable(store), study_lock(store, "optuna-tables"):
-        return RDBStorage(store.url, engine_kwargs=arguments)
+        try:
+            return RDBStorage(store.url, engine_kwargs=arguments)
+        except RuntimeError as error:  # so Optuna says that its tables are another version's
+            found = tables_version(store)
+            if found.current in (None, found.newest):
+                raise
+            raise _other_tables(store, found) from error
+
+
+@dataclass(frozen=True, slots=True)
+class TablesVersion:
+    """Which revision Optuna's own tables have; None where it never made them.
+
+    `known` has the revisions that this Optuna can upgrade from, the newest first.
+    """
+
+    current: str | None
+    known: tuple[str, ...]
+
+    @property
+    def newest(self) -> str:
+        """What this Optuna needs."""
+        return self.known[0]
+
+    @property
+    def newer(self) -> bool:
+        """Whether a later Optuna made them."""
+        return self.current is not None and self.current not in self.known
+
+
+def tables_version(store: Store) -> TablesVersion:
+    """The revision of Optuna's tables in the store's database, which is not changed."""
+    with reachable(store), _any_version(store) as storage:
+        known = tuple(storage.get_all_versions())
+        with store.engine.connect() as connection:
+            made = inspect(connection).has_table(_OPTUNA_VERSION_TABLE)
+        return TablesVersion(storage.get_current_version() if made else None, known)
+
+
+def upgrade_tables(store: Store) -> None:
+    """Bring Optuna's tables to what this Optuna needs; where it never made them, they stay out.
+
+    Raises ConflictError where a later Optuna made them.
+    """
+    found = tables_version(store)
+    if found.newer:
+        raise _other_tables(store, found)
+    if found.current in (None, found.newest):
+        return
+    with reachable(store), study_lock(store, "optuna-tables"), _any_version(store) as storage:
+        # Where nobody has set logging up, Optuna's migration would: for the whole process.
+        quiet = logging.NullHandler()
+        logging.getLogger().addHandler(quiet)
+        try:
+            storage.upgrade()
+        finally:
+            logging.getLogger().removeHandler(quiet)
+
+
+@contextmanager
+def _any_version(store: Store) -> Iterator[RDBStorage]:
+    """Optuna's storage, whatever its tables are; it makes none."""
+    with store.engine.connect() as connection:
+        made = inspect(connection).has_table(_OPTUNA_VERSION_TABLE)
+    # Without its tables Optuna could not even be asked what it knows.
+    url = store.url if made else "sqlite://"
+    storage = RDBStorage(url, skip_compatibility_check=True, skip_table_creation=made)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _other_tables(store: Store, found: TablesVersion) -> ConflictError:
+    where = f"Optuna's tables in store '{safe_url(store.url)}' have schema '{found.current}'"
+    if found.newer:
+        return ConflictError(
+            f"{where}, made by a newer Optuna; version {optuna.__version__} knows up to "
+            f"'{found.newest}'. Upgrade: pip install -U selector-finetune optuna."
+        )
+    return ConflictError(
+        f"{where}; Optuna {optuna.__version__} needs '{found.newest}'. Nothing was changed. "
+        "When no run uses the store any more: selector db upgrade (it makes a backup first)."
+    )
 
 
 @contextmanager

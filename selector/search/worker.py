@@ -99,4 +99,5 @@ def summary(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
         best_score=best.score if best else None,
         best_trial=best.number if best else None,
         heat=claim.heat,
+        metrics=end.candidate.metrics if end.candidate else {},
     )

@@ -36,8 +36,8 @@ _BELOW = ("items", "additionalProperties")
 def json_schema(*, members: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
     """The schema of study files as users write them, in plain JSON types.
 
-    `members` lists the known names of `sampler`, `pruner` and `metric`. Without it any sampler and
-    pruner will do, and all metrics are known.
+    `members` lists the known names of `sampler`, `pruner`, `writers` and `metric`. Without it any
+    sampler, pruner and writer will do, and all metrics are known.
     """
     names = {"metric": metrics.names(), **(members or {})}
     schema = StudySpec.model_json_schema()
@@ -59,6 +59,11 @@ def json_schema(*, members: Mapping[str, Sequence[str]] | None = None) -> dict[s
     parts["FinalsSpec"]["properties"]["folds"] = {
         "anyOf": [{"enum": ["none"]}, {"type": "integer", "minimum": 2, "maximum": 20}]
     }
+    properties["writers"] = {"type": "array", "items": _member(names.get("writers"))}
+    properties["notify"] = {"$ref": "#/$defs/NotifySpec"}
+    for key in ("url", "command"):
+        one_of = parts["NotifySpec"].setdefault("anyOf", [])
+        one_of.append(_given(key))
     properties["finals"] = {"anyOf": [{"enum": ["off"]}, {"$ref": "#/$defs/FinalsSpec"}]}
     for key in MAY_BE_EMPTY:
         properties[key] = {"anyOf": [_without_notes(properties[key]), _NULL]}

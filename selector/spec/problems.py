@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 from selector.errors import did_you_mean
 from selector.spec.mistakes import KIND
 from selector.spec.parameters import show
-from selector.spec.schema import Section, StudySpec
+from selector.spec.schema import StudySpec
+from selector.spec.section import Section
 from selector.spec.yaml_text import Document, Keys, Place, Problem
 
 MOST_LINES = 200

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PlainSerializer,
@@ -26,7 +24,9 @@ from selector.spec import conditions
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, LogUniform, values_of
 from selector.spec.durations import Duration
 from selector.spec.mistakes import Mistake, refuse
+from selector.spec.notify import NotifySpec
 from selector.spec.parameters import PARAMETERS, STAGES, show
+from selector.spec.section import Section
 from selector.spec.space import Domain, Space
 
 Text = Annotated[str, Field(min_length=1)]
@@ -41,14 +41,17 @@ StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,192}$")]
 MOST_WORKERS = 256  # on one machine
 
 # With every line below it commented out, such a key has no value and means its defaults.
-MAY_BE_EMPTY = ("backbones", "training", "budget", "start_from", "finals", "limits", "keep")
-
-
-class Section(BaseModel):
-    """Base of every part of a study file: frozen, and unknown keys are mistakes."""
-
-    # Strict, for YAML already has types: `trials: true` is a mistake and not one trial.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+MAY_BE_EMPTY = (
+    "backbones",
+    "training",
+    "budget",
+    "start_from",
+    "finals",
+    "limits",
+    "keep",
+    "notify",
+    "writers",
+)
 
 
 _Part = TypeVar("_Part", bound=Section)
@@ -137,7 +140,7 @@ class BackboneSpec(Section):
     """Settings of one backbone: its weights, and domains that replace or add to `search`."""
 
     weights: Text | None = None  # "pretrained", "random", or a .safetensors / .pth file
-    search: Space = {}
+    search: Space = Field(default={})
 
 
 def _read_folds(raw: object) -> object:
@@ -166,7 +169,7 @@ class MemberSpec(Section):
     """A member of a family (sampler, pruner) by name, with its options."""
 
     name: Text
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
 
 
 class BudgetSpec(Section):
@@ -241,6 +244,10 @@ def _read_member(raw: object) -> object:
     return raw
 
 
+def _read_members(raw: object) -> object:
+    return tuple(_read_member(each) for each in raw) if isinstance(raw, list) else raw
+
+
 def _read_pruner(raw: object) -> object:
     return _read_member("none" if raw is None else raw)
 
@@ -251,6 +258,11 @@ def _write_member(member: MemberSpec) -> Any:
 
 Sampler = Annotated[MemberSpec, BeforeValidator(_read_member), PlainSerializer(_write_member)]
 Pruner = Annotated[MemberSpec, BeforeValidator(_read_pruner), PlainSerializer(_write_member)]
+Writers = Annotated[
+    tuple[MemberSpec, ...],
+    BeforeValidator(_read_members),
+    PlainSerializer(lambda members: [_write_member(each) for each in members]),
+]
 Finals = Annotated[FinalsSpec | None, BeforeValidator(_read_finals), PlainSerializer(_write_finals)]
 StartFrom = Annotated[
     tuple[dict[str, Scalar], ...], PlainValidator(conditions.read_start_from), PlainSerializer(list)
@@ -283,7 +295,7 @@ class StudySpec(Section):
     metric: MetricSpec
     search: SearchSpec
     weights: Literal["pretrained", "random"] = "pretrained"
-    backbones: dict[str, BackboneSpec] = {}
+    backbones: dict[str, BackboneSpec] = Field(default={})
     training: TrainingSpec = TrainingSpec()
     sampler: Sampler = MemberSpec(name="tpe")
     pruner: Pruner = MemberSpec(name="auto")
@@ -294,6 +306,8 @@ class StudySpec(Section):
     finals: Finals = FinalsSpec()  # None, written `off`: there are none
     limits: LimitsSpec = LimitsSpec()
     keep: KeepSpec = KeepSpec()
+    notify: NotifySpec | None = None
+    writers: Writers = ()  # TensorBoard, MLflow: who else is told of every trial
     device: Device = "auto"
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1

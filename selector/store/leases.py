@@ -17,6 +17,7 @@ from sqlalchemy import (
     cast,
     extract,
     func,
+    inspect,
     literal,
     select,
     update,
@@ -83,6 +84,29 @@ def held_trials(
         HeldTrial(number=number, token=token, seconds_left=_plausible(left))
         for number, token, left in rows
     )
+
+
+def has_leases(connection: Connection) -> bool:
+    """Whether the store's schema has leases."""
+    found = inspect(connection)
+    table = TrialTable.__tablename__
+    return found.has_table(table) and "lease_until" in {
+        column["name"] for column in found.get_columns(table)
+    }
+
+
+def count_live_leases(connection: Connection, study: int | None = None) -> int:
+    """How many trials of the store, or of one study by its key, a worker holds now.
+
+    It reads nothing that a store of the first schema with leases has not.
+    """
+    query = select(TrialTable.lease_until - _now(connection)).where(
+        TrialTable.state == "running", TrialTable.lease_until.is_not(None)
+    )
+    if study is not None:
+        query = query.where(TrialTable.study_id == study)
+    left = connection.scalars(query).all()
+    return sum((_plausible(seconds) or 0.0) > 0 for seconds in left)
 
 
 def _plausible(seconds: float | None) -> float | None:

@@ -1,4 +1,8 @@
-"""Bring a database to the schema this program knows, once, whoever comes first."""
+"""The schema of the store: made where there is none, and changed only where somebody says so.
+
+A store of another schema is refused by every command but `selector db upgrade`, and is left as it
+was: who changes a shared database in passing breaks everybody who still runs the old program.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +21,34 @@ VERSION_TABLE = "selector_alembic_version"
 HEAD = "0008"  # the newest revision in migrations/versions
 
 
-def migrate(engine: Engine) -> None:
-    """Create or upgrade our tables; nothing is imported or locked when they are up to date.
+def ensure_schema(engine: Engine) -> None:
+    """Make our tables where there are none; nothing is imported or locked when they are there.
 
-    Raises ConflictError when a newer program made the schema.
+    Raises ConflictError for a schema that is older or newer than this program's.
     """
     with engine.connect() as connection:
-        if current_revision(connection) == HEAD:
-            return
+        revision = current_revision(connection)
+    if revision is None:
+        upgrade(engine)
+    elif revision != HEAD:
+        raise other_schema(engine, revision)
+
+
+def upgrade(engine: Engine) -> str | None:
+    """Bring our tables to this program's schema, all or nothing; gives the revision before.
+
+    Whoever comes first does it, others wait. Raises ConflictError for a newer schema.
+    """
     with engine_lock(engine, "schema"):
         if engine.dialect.name == "sqlite":
             _switch_to_wal(engine)
         with writing(engine).begin() as connection:
-            if current_revision(connection) != HEAD:
-                _upgrade(connection)
+            before = current_revision(connection)
+            if before is not None and is_newer(before):
+                raise other_schema(engine, before)
+            if before != HEAD:
+                _migrate(connection)
+    return before
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -39,6 +57,25 @@ def current_revision(connection: Connection) -> str | None:
         return None
     revision: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
     return revision
+
+
+def is_newer(revision: str) -> bool:
+    """Whether a later program made this revision: they are numbered, in as many digits."""
+    return revision > HEAD
+
+
+def other_schema(engine: Engine, revision: str) -> ConflictError:
+    """The error of a store that this program does not read, with the way out."""
+    where = f"Store '{safe_url(engine.url)}' has schema '{revision}'"
+    if is_newer(revision):
+        return ConflictError(
+            f"{where}, made by a newer selector; this one knows up to '{HEAD}'. "
+            "Upgrade: pip install -U selector-finetune."
+        )
+    return ConflictError(
+        f"{where}, made by an earlier selector; this one needs '{HEAD}'. Nothing was changed. "
+        "When no run uses it any more: selector db upgrade (it makes a backup first)."
+    )
 
 
 def alembic_config() -> Config:
@@ -50,18 +87,10 @@ def alembic_config() -> Config:
     return config
 
 
-def _upgrade(connection: Connection) -> None:
+def _migrate(connection: Connection) -> None:
     from alembic import command
-    from alembic.script import ScriptDirectory
 
     config = alembic_config()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    revision = current_revision(connection)
-    if revision is not None and revision not in known:
-        raise ConflictError(
-            f"Store '{safe_url(connection.engine.url)}' has schema '{revision}', made by a newer "
-            f"selector; this one knows up to '{HEAD}'. Upgrade: pip install -U selector-finetune."
-        )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 

@@ -35,6 +35,11 @@ def without_password(text: str, url: URL) -> str:
     for secret in _passwords(url):
         for spelling in {secret, quote(secret, safe=""), quote_plus(secret)}:
             text = text.replace(spelling, HIDDEN)
+    return without_passwords(text)
+
+
+def without_passwords(text: str) -> str:
+    """A message with the password of every URL that it quotes written as `***`."""
     return _IN_A_QUERY.sub(rf"\1\2{HIDDEN}", _IN_A_URL.sub(rf"\1:{HIDDEN}@", text))
 
 

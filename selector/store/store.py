@@ -36,6 +36,7 @@ from selector.records import (
 )
 from selector.store import (
     artifacts,
+    contents,
     costs,
     finals,
     leases,
@@ -46,7 +47,7 @@ from selector.store import (
     trials,
 )
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
-from selector.store.migrate import migrate
+from selector.store.migrate import ensure_schema
 
 
 class Store:
@@ -61,15 +62,15 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """The store behind `url`, created or brought up to date where needed.
+        """The store behind `url`, made where there is none; its schema is never changed.
 
         Raises InputError for a URL that names no store, UnavailableError where it cannot be
-        reached, ConflictError where a newer selector made it.
+        reached, ConflictError where another selector, older or newer, made it.
         """
         parsed = parse_url(url)
         engine = connect(parsed)
         with reaching(parsed):
-            migrate(engine)
+            ensure_schema(engine)
         return cls(engine)
 
     @property
@@ -118,6 +119,11 @@ class Store:
         """Delete a study with its runs, trials and all they left; files are not touched."""
         with self._transaction(self._writing) as connection:
             studies.delete_study(connection, name)
+
+    def count_rows(self, study: str) -> Mapping[str, int]:
+        """The rows that go with a study and its finals, by table."""
+        with self._transaction(self.engine) as connection:
+            return contents.count_rows(connection, study)
 
     def studies(self) -> tuple[StudySummary, ...]:
         """Every study in one line each, the newest first."""
@@ -248,6 +254,17 @@ class Store:
         """Whether a running trial is still that of `lease`."""
         with self._transaction(self.engine) as connection:
             return leases.holds_lease(connection, study, number, lease)
+
+    def live_leases(self, study: str | None = None) -> int:
+        """How many trials workers hold now, of one study or of all, whatever schema it has.
+
+        A schema from before there were leases has none.
+        """
+        with self._transaction(self.engine) as connection:
+            if not leases.has_leases(connection):
+                return 0
+            key = None if study is None else studies.study_id(connection, study)
+            return leases.count_live_leases(connection, key)
 
     def held_trials(
         self, study: str, *, after_restart_seconds: float = 0.0

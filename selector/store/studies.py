@@ -210,12 +210,12 @@ def _end_killed_runs(connection: Connection, study: int) -> None:
         RunTable.host == socket.gethostname(),
     )
     for run in connection.execute(going).all():
-        if not _lives(run.pid, run.started_at):
+        if not run_lives(run.pid, run.started_at):
             values = {"status": "interrupted", "ended_at": _last_sign_of(connection, run)}
             connection.execute(update(RunTable).where(RunTable.id == run.id).values(values))
 
 
-def _lives(pid: int, started_at: dt.datetime) -> bool:
+def run_lives(pid: int, started_at: dt.datetime) -> bool:
     """Whether the process that started a run still exists, and not a later one of its number."""
     import psutil  # reading results does without it
 

@@ -12,7 +12,7 @@ from sqlalchemy import inspect, text
 
 from selector.errors import ConflictError
 from selector.store import Store
-from selector.store.migrate import HEAD, VERSION_TABLE, alembic_config, current_revision
+from selector.store.migrate import HEAD, VERSION_TABLE, alembic_config
 
 
 def _open(url: str, barrier: object, outcomes: object) -> None:
@@ -109,27 +109,6 @@ def test_the_schema_can_be_undone_and_made_again(store: Store) -> None:
         assert inspect(connection).get_table_names() == [VERSION_TABLE]
     Store.open(store.url).close()
     assert store.studies() == ()
-
-
-def test_a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(
-    filled: Store,
-) -> None:
-    from alembic import command
-
-    before, study = filled.trials("flowers"), filled.require_study("flowers")
-    config = alembic_config()
-    with filled.engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0001")
-    with filled.engine.connect() as connection:
-        assert not inspect(connection).has_table("selector_proxies")
-        assert current_revision(connection) == "0001"
-    with Store.open(filled.url) as upgraded:
-        assert upgraded.trials("flowers") == before
-        assert upgraded.require_study("flowers").spec == study.spec
-        assert upgraded.proxies("flowers") == ()
-        with upgraded.engine.connect() as connection:
-            assert current_revision(connection) == HEAD
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "postgresql+psycopg://"])

@@ -1,0 +1,55 @@
+"""A run's end is announced: once, by the process whose run it is, after the store knows of it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from selector.errors import SelectorError
+from selector.events import Observer
+from selector.notices import notify
+from selector.preflight import Prepared
+from selector.records import BestTrial, Notice
+from selector.search.budget import ended_by_failures
+from selector.selection.best import best_candidate
+from selector.store import Store
+from selector.store.passwords import without_password
+
+
+def announce_end(
+    prepared: Prepared,
+    store: Store,
+    *,
+    run_id: int,
+    reason: str,
+    observe: Observer,
+    error: BaseException | None = None,
+) -> None:
+    """Tell whom the study file names that a run is over; nothing is raised when that fails.
+
+    It is a failure where an error ended it, where trial after trial failed, or where no trial is
+    complete. Call it when the run's row says that it ended: a process that dies in between tells
+    nobody, and none tells anybody twice.
+    """
+    spec = prepared.spec
+    if spec.notify is None:
+        return
+    counts = best = None
+    with suppress(SelectorError):  # what ended the run may be a store or a study that is gone
+        counts = store.counts(spec.name)
+        best = best_candidate(store.trials(spec.name), goal=spec.metric.goal)
+    failed = error is not None or ended_by_failures(reason) or best is None
+    said = None if error is None else f"{type(error).__name__}: {error}"
+    notice = Notice(
+        kind="failure" if failed else "finish",
+        study=spec.name,
+        reason=without_password(reason, store.engine.url),
+        metric=spec.metric.name,
+        goal=spec.metric.goal,
+        run=run_id,
+        error=without_password(said, store.engine.url) if said else None,
+        trials=counts,
+        best=None
+        if best is None
+        else BestTrial(trial=best.number, backbone=best.backbone, score=best.score or 0.0),
+    )
+    notify(notice, spec.notify, base=prepared.base, observe=observe)
