@@ -21,6 +21,7 @@ EDITABLE = (
     "finals",
     "funnel",
     "keep",
+    "schedule",
     "threshold",
     "training.checkpoint_seconds",
     "training.fused_heads",
