@@ -196,6 +196,13 @@ class WorkerNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleNote:
+    """A line of the scheduler, about the study that it is reported for or about them all."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankingProgress:
     """Candidates that were scored on all resamples so far."""
 
@@ -230,6 +237,7 @@ Event = (
     | FinalsReady
     | FinalsEnded
     | RankingProgress
+    | ScheduleNote
     | RunEnded
 )
 Observer = Callable[[Event], None]

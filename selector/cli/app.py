@@ -15,6 +15,7 @@ from selector.cli import (
     predicting,
     results,
     running,
+    scheduling,
     sealing,
     serving,
     study_files,
@@ -92,6 +93,7 @@ for group in (
     exporting,
     predicting,
     freeing,
+    scheduling,
     serving,
     diagnosis,
 ):

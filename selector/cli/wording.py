@@ -13,6 +13,7 @@ from selector.events import (
     FunnelEnded,
     LimitsChecked,
     RunReady,
+    ScheduleNote,
     StoreAnswers,
     StoreSilent,
     StudyChanged,
@@ -75,6 +76,8 @@ def said(event: Event) -> tuple[str, ...]:
             return (note_line(event),)
         case WorkerNote():
             return (worker_line(event),)
+        case ScheduleNote(text=text):
+            return (text,)
         case _:
             return ()
 

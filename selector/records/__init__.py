@@ -78,6 +78,7 @@ from selector.records.schedules import (
     FiringState,
     OpenFiring,
     Outcome,
+    ScheduleSummary,
     StoredSchedule,
 )
 from selector.records.training import (
@@ -145,6 +146,7 @@ __all__ = [
     "RunStatus",
     "Sample",
     "Scalar",
+    "ScheduleSummary",
     "Seat",
     "SplitImages",
     "SplitName",

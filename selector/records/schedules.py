@@ -73,3 +73,15 @@ class OpenFiring:
     process_created: float | None
     token: str | None
     seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSummary:
+    """One schedule with its next due time and its latest firing, for a list."""
+
+    study: str
+    file: str
+    cron: str
+    timezone: str
+    next_due: dt.datetime | None
+    last: Firing | None

@@ -81,6 +81,14 @@ def process_named(pid: int | None = None) -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": pid, "created": _seconds_after_boot(pid)}
 
 
+def process_lives(named: Mapping[str, Any]) -> bool:
+    """Whether a process of this host is still the one that `process_named` named."""
+    try:
+        return abs(_seconds_after_boot(int(named["pid"])) - float(named["created"])) < 1.0
+    except psutil.NoSuchProcess:
+        return False
+
+
 def set_waiting(study: optuna.Study, trial_id: int) -> None:
     """Have Optuna hand a running trial out again."""
     # Optuna has no public way back to WAITING; its storage allows it and keeps the number,
@@ -113,12 +121,7 @@ def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     # A worker of it in a process of its own ends a little later, and holds its trial until then.
     if began_by is not None and (began_by == owner["pid"] or not here):
         return False
-    if not here:
-        return True
-    try:
-        return abs(_seconds_after_boot(int(owner["pid"])) - float(owner["created"])) < 1.0
-    except psutil.NoSuchProcess:
-        return False
+    return not here or process_lives(owner)
 
 
 def _seconds_after_boot(pid: int) -> float:

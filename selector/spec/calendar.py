@@ -93,3 +93,8 @@ def passed(
             break
         latest, count = due, count + 1
     return latest, max(count - 1, 0)
+
+
+def moment(time: dt.datetime, timezone: str) -> str:
+    """An instant to the minute, in the schedule's own time zone."""
+    return f"{time.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M %Z}"

@@ -31,7 +31,7 @@ def clock_time(connection: Connection) -> dt.datetime:
     """The time of the day by the store's clock: the server's, or this machine's for SQLite."""
     if connection.dialect.name == "sqlite":
         return dt.datetime.now(dt.UTC)
-    time = connection.execute(select(func.clock_timestamp())).scalar_one()
+    time: dt.datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
     return time.astimezone(dt.UTC)
 
 
