@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from selector.errors import StoreSilentError
+from selector.errors import InterruptedRun
 from selector.records import Outcome
 from selector.store import Store
 from tests.service.schedule.conftest import DONE, MakeBench, WriteStudy
@@ -185,7 +185,7 @@ def test_a_scheduler_that_is_frozen_loses_its_firing_and_writes_nothing_more(
     file.unlink()  # so that no further lease that runs out changes hands
     frozen.look("2026-06-02 02:06")
     assert frozen.fired[0].stopped
-    assert "was taken over by another scheduler" in frozen.said[-1]
+    assert any("was taken over by another scheduler" in line for line in frozen.said)
     frozen.look("2026-06-02 02:07")
     (row,) = other.firings()
     assert (row.state, row.takeovers) == ("running", 1)
@@ -301,8 +301,6 @@ def test_studies_due_at_the_same_time_take_turns(write_study: WriteStudy, bench:
 def test_what_a_stopped_scheduler_ran_is_resumed_by_the_next(
     write_study: WriteStudy, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from selector.errors import InterruptedRun
-
     write_study()
     one = bench("2026-06-02 02:00:01")
 
@@ -321,30 +319,6 @@ def test_what_a_stopped_scheduler_ran_is_resumed_by_the_next(
     again.end()
     again.look("2026-06-02 05:00")
     assert again.fates() == ["06-02 02:00 ended"]
-
-
-def test_a_store_that_is_away_is_waited_for_and_what_ended_meanwhile_is_recorded(
-    write_study: WriteStudy, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_study()
-    one = bench("2026-06-02 02:00:01")
-    one.look("2026-06-02 02:00:01")
-    one.end()
-
-    def silent() -> dt.datetime:
-        raise StoreSilentError("away", reason="connection refused")
-
-    with monkeypatch.context() as away:
-        away.setattr(one.clock, "now", silent)
-        assert isinstance(one.scheduler.look(), StoreSilentError)
-        assert isinstance(one.scheduler.look(), StoreSilentError)
-    one.look("2026-06-02 02:00:31")
-    assert one.said[-3:] == [
-        "StoreSilent",
-        "nightly: due 2026-06-02 02:00 CEST: ended with exit code 0 after 30.0s: done",
-        "StoreAnswers",
-    ]
-    assert one.fates() == ["06-02 02:00 ended"]
 
 
 def test_once_runs_what_is_due_each_study_once_and_gives_what_came_of_it(
