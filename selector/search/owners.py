@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import optuna
-import psutil
 from optuna.trial import FrozenTrial, TrialState
 
+from selector.processes import process_lives
+from selector.processes import process_named as process_named  # part of what this module offers
 from selector.records import HeldTrial, TrialOutcome
 from selector.store import Store
 
@@ -75,20 +75,6 @@ def listed(owners: Mapping[int, Mapping[str, Any]]) -> str:
     )
 
 
-def process_named(pid: int | None = None) -> dict[str, Any]:
-    """What tells a process, by default this one, from every other: host, number and start."""
-    pid = os.getpid() if pid is None else pid
-    return {"host": socket.gethostname(), "pid": pid, "created": _seconds_after_boot(pid)}
-
-
-def process_lives(named: Mapping[str, Any]) -> bool:
-    """Whether a process of this host is still the one that `process_named` named."""
-    try:
-        return abs(_seconds_after_boot(int(named["pid"])) - float(named["created"])) < 1.0
-    except psutil.NoSuchProcess:
-        return False
-
-
 def set_waiting(study: optuna.Study, trial_id: int) -> None:
     """Have Optuna hand a running trial out again."""
     # Optuna has no public way back to WAITING; its storage allows it and keeps the number,
@@ -122,8 +108,3 @@ def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     if began_by is not None and (began_by == owner["pid"] or not here):
         return False
     return not here or process_lives(owner)
-
-
-def _seconds_after_boot(pid: int) -> float:
-    # The wall clock may be set while a process runs; both of these move with it.
-    return psutil.Process(pid).create_time() - psutil.boot_time()

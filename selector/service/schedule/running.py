@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection
 from selector.errors import UnavailableError
 from selector.events import Event, ScheduleNote
 from selector.interrupts import HOLD_SECONDS
+from selector.processes import process_named
 from selector.records import Firing, Lease, OpenFiring, Outcome
 from selector.reporting import figures
-from selector.search.owners import process_named
 from selector.service.schedule.files import ScheduledStudy
 from selector.service.schedule.process import Fired, Launch
 from selector.spec.calendar import moment
@@ -55,6 +55,11 @@ class Running:
 
     def __contains__(self, firing: int) -> bool:
         return firing in self._live
+
+    @property
+    def studies(self) -> frozenset[str]:
+        """The studies that run here now."""
+        return frozenset(each.study.name for each in self._live.values())
 
     def gave_up(self, found: OpenFiring) -> bool:
         """Whether a firing is held by a lease of this process, which does not run it.

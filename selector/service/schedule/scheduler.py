@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import socket
 import time
 from collections.abc import Iterator
@@ -10,11 +11,10 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from selector.errors import InterruptedRun, StoreSilentError
-from selector.events import ScheduleNote
+from selector.events import ScheduleNote, StoreAnswers, StoreSilent
 from selector.interrupts import Terminated, terminable
+from selector.processes import process_lives
 from selector.records import DueFiring, OpenFiring, Outcome, StoredSchedule
-from selector.search.outages import Outages
-from selector.search.owners import process_lives
 from selector.service.schedule.clock import Clock, StoreClock
 from selector.service.schedule.decisions import current, decide
 from selector.service.schedule.files import Listing, ScheduledStudy, StudyFiles
@@ -52,16 +52,14 @@ class Scheduler:
         self._limit = limit
         self._clock = clock or StoreClock(store)
         self._running = Running(store, launch, watch=watch, lease_seconds=lease_seconds)
-        self._outages = Outages(
-            store, observe=lambda event: watch("", event), patience_seconds=lease_seconds
-        )
         self._last_look: dt.datetime | None = None
-        self._silent = False
+        self._silent_since: float | None = None
+        self._answers_since = -math.inf
         self._said: dict[str, object] = {}  # so that nothing is said at every look
         self._next: dt.datetime | None = None
         self._now = dt.datetime.min.replace(tzinfo=dt.UTC)
         self._once = False
-        self._taken: set[str] = set()
+        self._taken: set[str] = set()  # by `once`, which runs no study twice
         self._outcomes: list[Outcome] = []
 
     def serve(self) -> NoReturn:
@@ -97,11 +95,14 @@ class Scheduler:
         try:
             self._look()
         except StoreSilentError as error:
-            self._silent = True
-            self._outages.begin(error)
+            if self._silent_since is None:
+                self._silent_since = time.monotonic()
+                self._watch("", StoreSilent(reason=error.reason))
             return error
-        self._silent = False
-        self._outages.end()
+        if self._silent_since is not None:
+            self._answers_since = time.monotonic()
+            seconds, self._silent_since = self._answers_since - self._silent_since, None
+            self._watch("", StoreAnswers(seconds=seconds))
         return None
 
     def rest(self) -> None:
@@ -119,6 +120,9 @@ class Scheduler:
         found = self._schedules.open(after_restart_seconds=patience)
         stored = {each.study: each for each in self._schedules.all()}
         for study in listing.studies:
+            # What comes due after `once` has run it is for the next call to decide.
+            if study.name in self._taken and study.name not in self._running.studies:
+                continue
             mine = [each for each in found if each.firing.study == study.name]
             self._decide(study, stored.get(study.name), mine, now=now)
         if len(self._running) < self._limit:
@@ -162,10 +166,11 @@ class Scheduler:
         for name, each in earliest.items():
             if len(self._running) >= self._limit:
                 return
-            if name not in studies or (self._once and name in self._taken):
+            if name not in studies or name in self._taken:
                 continue
             free = each.firing.state == "waiting" or self._is_gone(each)
-            if free and self._running.take(each, studies[name], at=now):
+            taken = free and self._running.take(each, studies[name], at=now)
+            if taken and self._once:
                 self._taken.add(name)
 
     def _is_gone(self, found: OpenFiring) -> bool:
@@ -178,7 +183,7 @@ class Scheduler:
         if self._running.gave_up(found) or (here and not process_lives(owner)):
             return True
         # Nobody could renew a lease while the store was away.
-        if self._outages.seconds_since() < self._lease_seconds:
+        if time.monotonic() - self._answers_since < self._lease_seconds:
             return False
         return found.seconds_left is not None and found.seconds_left <= 0
 
@@ -205,7 +210,7 @@ class Scheduler:
         self._said = said
 
     def _pause_seconds(self) -> float:
-        if self._silent:
+        if self._silent_since is not None:
             return SILENT_SECONDS
         pause = min(LOOK_SECONDS, self._lease_seconds / RENEWALS)
         if self._next is not None:

@@ -1,20 +1,14 @@
-"""What the tests fire in real processes, and a scheduler that is a process of its own."""
+"""What the tests fire in real processes."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
 from selector.errors import ConflictError
 from selector.events import Observer, TrialNote
 from selector.records import Outcome
-from selector.service.schedule.files import StudyFiles
-from selector.service.schedule.process import launcher
-from selector.service.schedule.scheduler import Scheduler
-from selector.store import Store
-from tests.service.schedule.conftest import Bench
 
 
 def talks(study_file: Path, *, store: str, observe: Observer) -> Outcome:
@@ -48,29 +42,3 @@ def waits(study_file: Path, *, store: str, observe: Observer) -> Outcome:
         (beside / f"stopped-{os.getpid()}").touch()
         raise
     return Outcome(exit_code=0, line="done")
-
-
-def serve(url: str, folder: str) -> None:
-    """Serve the folder with `waits`, in real time."""
-    with Store.open(url) as store:
-        launch = launcher(waits, store=url)
-        files = StudyFiles([Path(folder)])
-        Scheduler(store, files, launch, watch=lambda study, event: None, lease_seconds=180).serve()
-
-
-def race(url: str, folder: str) -> None:
-    """Look at every time that is read, and end what was fired; print whether anything was."""
-    with Store.open(url) as store:
-        one = Bench(store, Path(folder), "2026-06-01 12:00")
-        print("ready", flush=True)
-        for time_of_look in sys.stdin:
-            fired = len(one.fired)
-            one.look(time_of_look.strip())
-            if len(one.fired) > fired:
-                one.end()
-                one.look(time_of_look.strip())
-            print("fired" if len(one.fired) > fired else "-", flush=True)
-
-
-if __name__ == "__main__":
-    {"serve": serve, "race": race}[sys.argv[1]](*sys.argv[2:])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from selector.errors import InterruptedRun
+from selector.errors import InterruptedRun, StoreSilentError
 from selector.records import Outcome
 from selector.store import Store
 from tests.service.schedule.conftest import DONE, MakeBench, WriteStudy
@@ -325,7 +325,7 @@ def test_once_runs_what_is_due_each_study_once_and_gives_what_came_of_it(
     write_study: WriteStudy, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a", "b"):
-        write_study(name, cron="* * * * *", overlap="queue")
+        write_study(name, cron="* * * * *")
     write_study("later", cron="0 12 * * *")
     one = bench("2026-06-02 02:00:01", limit=1)
     codes = {"a": 5, "b": 0}
@@ -341,6 +341,8 @@ def test_once_runs_what_is_due_each_study_once_and_gives_what_came_of_it(
     outcomes = one.scheduler.once(patience_seconds=60)
     assert sorted(outcome.exit_code for outcome in outcomes) == [0, 5]
     assert len(one.fired) == 2
+    # What came due after they ended is for the next call.
+    assert {row.state for row in one.firings()} == {"ended", "skipped"}
 
 
 def test_a_deleted_study_leaves_no_schedule_behind(
@@ -355,3 +357,17 @@ def test_a_deleted_study_leaves_no_schedule_behind(
     store.delete_study("flowers")
     assert store.schedules.all() == ()
     assert one.firings() == []
+
+
+def test_once_gives_up_on_a_store_that_stays_away(
+    write_study: WriteStudy, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_study()
+    one = bench("2026-06-02 02:00:01")
+
+    def silent() -> dt.datetime:
+        raise StoreSilentError("away", reason="connection refused")
+
+    monkeypatch.setattr(one.clock, "now", silent)
+    with pytest.raises(StoreSilentError):
+        one.scheduler.once(patience_seconds=0.01)
