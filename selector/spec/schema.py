@@ -42,16 +42,7 @@ StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,192}$")]
 MOST_WORKERS = 256  # on one machine
 
 # With every line below it commented out, such a key has no value and means its defaults.
-MAY_BE_EMPTY = (
-    "backbones",
-    "training",
-    "budget",
-    "start_from",
-    "finals",
-    "limits",
-    "keep",
-    "schedule",
-)
+MAY_BE_EMPTY = ("backbones", "training", "budget", "start_from", "finals", "limits", "keep")
 
 
 class Section(BaseModel):

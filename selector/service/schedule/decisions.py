@@ -26,15 +26,17 @@ def current(
     the latest due time within GRACE, for a timer may have started it at the due time itself.
     """
     schedule = study.schedule
-    until = last_look or _just_before(schedule, now)
+    until, file = last_look or _just_before(schedule, now), str(study.file)
     if stored is not None:
-        same = (stored.cron, stored.timezone) == (schedule.cron, schedule.timezone)
-        until = stored.decided_until if same else max(until, stored.decided_until)
+        if (stored.cron, stored.timezone) == (schedule.cron, schedule.timezone):
+            # The file may lie elsewhere on the machine of another scheduler.
+            until, file = stored.decided_until, stored.file
+        until = max(until, stored.decided_until)
         if until > now + SETBACK:
             until = now
     return StoredSchedule(
         study=study.name,
-        file=str(study.file),
+        file=file,
         cron=schedule.cron,
         timezone=schedule.timezone,
         decided_until=until,

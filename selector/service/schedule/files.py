@@ -70,11 +70,11 @@ class StudyFiles:
         """Every file once, and whether it was named itself."""
         files: dict[Path, bool] = {}
         for place in self._places:
-            if place.is_dir():
-                inside = sorted(p for p in place.iterdir() if p.suffix in SUFFIXES and p.is_file())
-                files |= {file: files.get(file, False) for file in inside}
-            else:
+            inside = _inside(place) if place.is_dir() else None
+            if inside is None:
                 files[place] = True
+            else:
+                files |= {file: files.get(file, False) for file in inside}
         return files
 
     def _spec(self, file: Path) -> StudySpec | str:
@@ -87,6 +87,14 @@ class StudyFiles:
         if file not in self._known or self._known[file][0] != state:
             self._known[file] = (state, _load(file))
         return self._known[file][1]
+
+
+def _inside(folder: Path) -> list[Path] | None:
+    """The study files of a folder; None where it cannot be read, which is told as of a file."""
+    try:
+        return sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES and p.is_file())
+    except OSError:
+        return None
 
 
 def _load(file: Path) -> StudySpec | str:

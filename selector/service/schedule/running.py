@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -96,19 +96,23 @@ class Running:
             each.outcome = each.outcome or each.fired.take_in()
         return any(each.outcome is not None for each in self._live.values())
 
-    def settle(self, *, at: dt.datetime) -> tuple[Outcome, ...]:
-        """Record the firings that have ended and renew the leases of the others."""
+    def settle(self, *, at: dt.datetime) -> Iterator[Outcome]:
+        """Record the firings that have ended, giving each, and renew the leases of the others.
+
+        Where the store falls silent in between, what is recorded by then is given all the same.
+        """
         self.take_in()
-        ended = []
         for key, each in list(self._live.items()):
             if each.outcome is None:
                 self._renew(each)
                 continue
-            if not each.lost and self._schedules.end(key, each.lease, outcome=each.outcome, at=at):
-                ended.append(each.outcome)
-                self._say(each.study.name, _end_line(each, at=at))
+            kept = not each.lost and self._schedules.end(
+                key, each.lease, outcome=each.outcome, at=at
+            )
             del self._live[key]
-        return tuple(ended)
+            if kept:
+                self._say(each.study.name, _end_line(each, at=at))
+                yield each.outcome
 
     def stop(self) -> None:
         """Stop all that runs; another scheduler, or the next one, resumes it."""

@@ -113,7 +113,8 @@ class Scheduler:
 
     def _look(self) -> None:
         now = self._now = self._clock.now()
-        self._outcomes += self._running.settle(at=now)
+        for outcome in self._running.settle(at=now):
+            self._outcomes += [outcome] if self._once else []
         listing = self._files.read()
         self._report(listing, now)
         patience = self._lease_seconds
@@ -149,7 +150,7 @@ class Scheduler:
             return
         decided = StoredSchedule(
             study=schedule.study,
-            file=schedule.file,
+            file=str(study.file),
             cron=schedule.cron,
             timezone=schedule.timezone,
             decided_until=due.due,
