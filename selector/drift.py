@@ -22,6 +22,7 @@ EDITABLE = (
     "funnel",
     "keep",
     "notify",
+    "schedule",
     "threshold",
     "training.checkpoint_seconds",
     "training.fused_heads",

@@ -218,6 +218,13 @@ class WriterFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleNote:
+    """A line of the scheduler, about the study that it is reported for or about them all."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankingProgress:
     """Candidates that were scored on all resamples so far."""
 
@@ -254,6 +261,7 @@ Event = (
     | NoticeFailed
     | WriterFailed
     | RankingProgress
+    | ScheduleNote
     | RunEnded
 )
 Observer = Callable[[Event], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 from types import FrameType
 from typing import NoReturn
 
@@ -89,6 +91,27 @@ def owned_process() -> Iterator[None]:
         yield
     finally:
         _owned = before
+
+
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """Signals reach this thread a moment later, and a process started meanwhile not at all.
+
+    Ctrl-C goes to every process of the terminal; it is this one that tells the others to stop.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def stop_with_parent() -> None:
+    """Wait, in a thread, until the process that started this one is gone; then stop this one."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def leave(code: int) -> NoReturn:

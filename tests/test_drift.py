@@ -59,6 +59,7 @@ def test_nothing_changed():
         "description: another\n",
         "device: cpu\n",
         "funnel: off\n",
+        'schedule: {cron: "0 2 * * *"}\n',
         "training: {prefix_cache: off}\n",
     ],
 )

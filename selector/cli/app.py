@@ -16,6 +16,7 @@ from selector.cli import (
     predicting,
     results,
     running,
+    scheduling,
     sealing,
     serving,
     study_files,
@@ -96,6 +97,7 @@ for group in (
     exporting,
     predicting,
     freeing,
+    scheduling,
     serving,
     diagnosis,
 ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from selector.cli import wording
 from selector.cli.output import note
 from selector.events import (
@@ -21,7 +23,8 @@ from selector.reporting import figures
 class PlainView:
     """Prints lines that stay; nothing is redrawn."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] = note) -> None:
+        self._say = say
         self._names = 0
         self._store_lines = wording.StoreLines()
 
@@ -29,7 +32,7 @@ class PlainView:
         """Print what the event is worth."""
         match event:
             case DataProgress(done=done, total=total) if done == total:
-                note(f"{event.label}: {total:,} {event.unit}")
+                self._say(f"{event.label}: {total:,} {event.unit}")
             case RunReady():
                 self._names = wording.name_width(event)
                 for line in (
@@ -39,18 +42,18 @@ class PlainView:
                     wording.store_line(event),
                     wording.budget_line(event),
                 ):
-                    note(line)
+                    self._say(line)
             case FinalsReady():
-                note(wording.finals_line(event))
+                self._say(wording.finals_line(event))
             case TrialEnded():
-                note(wording.trial_line(event, names=self._names) + wording.best_part(event))
+                self._say(wording.trial_line(event, names=self._names) + wording.best_part(event))
             case TrialLost():
-                note(wording.lost_line(event))
+                self._say(wording.lost_line(event))
             case StoreSilent() | StoreAnswers():
                 if (said := self._store_lines.line(event)) is not None:
-                    note(said)
+                    self._say(said)
             case RunEnded(reason=reason, seconds=seconds):
-                note(f"ended   {reason}, after {figures.duration(seconds)}")
+                self._say(f"ended   {reason}, after {figures.duration(seconds)}")
             case _:
                 for line in wording.said(event):
-                    note(line)
+                    self._say(line)

@@ -14,6 +14,7 @@ from selector.events import (
     LimitsChecked,
     NoticeFailed,
     RunReady,
+    ScheduleNote,
     StoreAnswers,
     StoreSilent,
     StudyChanged,
@@ -83,6 +84,8 @@ def said(event: Event) -> tuple[str, ...]:
         case WriterFailed():
             writer, reason = figures.safe(event.writer), figures.safe(event.reason)
             return (f"writer  {writer} is switched off for this run: {reason}",)
+        case ScheduleNote(text=text):
+            return (text,)
         case _:
             return ()
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 from selector.errors import SelectorError
 from selector.events import Event
 from selector.executors.base import Worker
-from selector.interrupts import Terminated, leave, terminable
+from selector.interrupts import Terminated, leave, stop_with_parent, terminable
 from selector.records import Seat
 
 Result = TypeVar("Result")
@@ -54,17 +53,9 @@ def main(worker: Worker[Any], seat: Seat, events: Connection, output: Connection
             # It waits since before this process was started, and so does Ctrl-C, which stays away:
             # the process that started this one hears it too and says when to stop.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-            threading.Thread(target=_stop_with_parent, daemon=True).start()
+            threading.Thread(target=stop_with_parent, daemon=True).start()
             events.send(Finished(worker(seat, observe)))
     except SelectorError as error:
         events.send(Failed(error.exit_code, str(error)))
     except KeyboardInterrupt:
         leave(STOPPED)
-
-
-def _stop_with_parent() -> None:
-    """Stop this worker when the process that started it is gone, however that came."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar
 
@@ -15,6 +14,7 @@ from selector.errors import UnavailableError
 from selector.events import Observer, TrialEnded, WorkerNote
 from selector.executors.base import RESTARTS, Worker, same_error
 from selector.executors.child import Failed, Finished, main
+from selector.interrupts import signals_wait
 from selector.records import Seat
 
 GRACE_SECONDS = 9.0  # for a worker that is told to stop: it keeps its trial and hands it back
@@ -75,7 +75,7 @@ class _Post(Generic[Result]):
             name=f"selector-worker-{self._seat.number}",
             daemon=True,
         )
-        with _signals_wait():
+        with signals_wait():
             process.start()
             self.process = process
         # Only the child holds these ends now, so its death ends both pipes.
@@ -189,16 +189,3 @@ def _how_it_died(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"died with exit code {code}"
-
-
-@contextlib.contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Signals reach this thread a moment later, and a process started meanwhile not at all.
-
-    Ctrl-C goes to every process of the terminal; it is this one that tells the workers to stop.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import os
 import socket
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import optuna
-import psutil
 from optuna.trial import FrozenTrial, TrialState
 
 from selector.events import Observer, TrialNote, nobody
+from selector.processes import process_lives
+from selector.processes import process_named as process_named  # part of what this module offers
 from selector.records import EpochRecord, HeldTrial, TrialEnd, TrialOutcome
 from selector.store import Store
 
@@ -91,12 +91,6 @@ def listed(owners: Mapping[int, Mapping[str, Any]]) -> str:
     return "; ".join(
         f"trial {number} on {owner['host']}, pid {owner['pid']}" for number, owner in owners.items()
     )
-
-
-def process_named(pid: int | None = None) -> dict[str, Any]:
-    """What tells a process, by default this one, from every other: host, number and start."""
-    pid = os.getpid() if pid is None else pid
-    return {"host": socket.gethostname(), "pid": pid, "created": _seconds_after_boot(pid)}
 
 
 def set_waiting(study: optuna.Study, trial_id: int) -> None:
@@ -174,7 +168,7 @@ def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     # A worker of it in a process of its own ends a little later, and holds its trial until then.
     if began_by is not None and (began_by == owner["pid"] or not here):
         return False
-    return not here or _process_lives(owner)
+    return not here or process_lives(owner)
 
 
 def _owner_died(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
@@ -183,17 +177,5 @@ def _owner_died(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     if owner is None:
         return False
     if owner["host"] == socket.gethostname():
-        return not _process_lives(owner)
+        return not process_lives(owner)
     return owner.get("run") not in runs_over
-
-
-def _process_lives(owner: Mapping[str, Any]) -> bool:
-    try:
-        return abs(_seconds_after_boot(int(owner["pid"])) - float(owner["created"])) < 1.0
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _seconds_after_boot(pid: int) -> float:
-    # The wall clock may be set while a process runs; both of these move with it.
-    return psutil.Process(pid).create_time() - psutil.boot_time()

@@ -21,6 +21,7 @@ from selector import metrics
 from selector.errors import InputError, UnknownNameError
 from selector.records import Goal, Scalar
 from selector.spec import conditions
+from selector.spec.calendar import Cron, TimeZone
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, LogUniform, values_of
 from selector.spec.durations import Duration
 from selector.spec.mistakes import Mistake, refuse
@@ -232,6 +233,15 @@ class KeepSpec(Section):
     best: Count | None = None
 
 
+class ScheduleSpec(Section):
+    """When `selector schedule` runs the study, and what becomes of a time that it cannot keep."""
+
+    cron: Cron  # minute, hour, day of month, month, day of week
+    timezone: TimeZone = "UTC"
+    overlap: Literal["skip", "queue"] = "skip"  # due while an earlier firing goes on
+    catch_up: Literal["once", "none"] = "once"  # due while no scheduler was looking
+
+
 def _read_member(raw: object) -> object:
     """`name` or `{name: ..., option: ...}` as a member with its options."""
     if isinstance(raw, str):
@@ -311,6 +321,7 @@ class StudySpec(Section):
     device: Device = "auto"
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1
+    schedule: ScheduleSpec | None = None  # without one only people start it
     seed: Seed = 0
 
     @property

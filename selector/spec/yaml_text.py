@@ -123,7 +123,8 @@ class _Composer:
         place = _place(event.start_mark, self._source)
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
-                self._stop(place, f"unknown alias '*{event.anchor}'; anchor it first with &.")
+                way_out = "anchor it first with &, or put it in quotes where it is text."
+                self._stop(place, f"unknown alias '*{event.anchor}'; {way_out}")
             return self._anchors[event.anchor]
         if depth > MAX_DEPTH:
             self._stop(place, f"nested deeper than {MAX_DEPTH} levels.")

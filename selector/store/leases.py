@@ -69,19 +69,20 @@ def held_trials(
     No lease ends in the first seconds after the server was started: nobody could renew one while
     it was down.
     """
-    until: ColumnElement[float | None] = TrialTable.lease_until.expression
-    if connection.dialect.name == "postgresql":
-        started = cast(extract("epoch", func.pg_postmaster_start_time()), Double)
-        until = func.greatest(until, started + after_restart_seconds)
+    left = seconds_left(
+        connection,
+        TrialTable.lease_until.expression,
+        after_restart_seconds=after_restart_seconds,
+    )
     rows = connection.execute(
         select(
             TrialTable.number,
             TrialTable.lease_token,
-            case((TrialTable.lease_until.is_not(None), until - _now(connection))),
+            left,
         ).where(TrialTable.study_id == study_id(connection, study), TrialTable.state == "running")
     ).all()
     return tuple(
-        HeldTrial(number=number, token=token, seconds_left=_plausible(left))
+        HeldTrial(number=number, token=token, seconds_left=plausible(left))
         for number, token, left in rows
     )
 
@@ -106,10 +107,22 @@ def count_live_leases(connection: Connection, study: int | None = None) -> int:
     if study is not None:
         query = query.where(TrialTable.study_id == study)
     left = connection.scalars(query).all()
-    return sum((_plausible(seconds) or 0.0) > 0 for seconds in left)
+    return sum((plausible(seconds) or 0.0) > 0 for seconds in left)
 
 
-def _plausible(seconds: float | None) -> float | None:
+def seconds_left(
+    connection: Connection, until: ColumnElement[float | None], *, after_restart_seconds: float
+) -> ColumnElement[float | None]:
+    """How long the lease in a column lasts from now, NULL where there is none."""
+    end = until
+    if connection.dialect.name == "postgresql":
+        started = cast(extract("epoch", func.pg_postmaster_start_time()), Double)
+        end = func.greatest(until, started + after_restart_seconds)
+    return case((until.is_not(None), end - _now(connection)))
+
+
+def plausible(seconds: float | None) -> float | None:
+    """The seconds that are left, none where the lease was set before the machine's last start."""
     return 0.0 if seconds is not None and seconds > LONGEST_SECONDS else seconds
 
 

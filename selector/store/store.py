@@ -48,6 +48,7 @@ from selector.store import (
 )
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
 from selector.store.migrate import ensure_schema
+from selector.store.schedules import Schedules
 
 
 class Store:
@@ -196,6 +197,11 @@ class Store:
         """What the networks of a study cost; empty where nothing was measured."""
         with self._transaction(self.engine) as connection:
             return costs.list_costs(connection, study)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Which studies are due when, and every time at which one was."""
+        return Schedules(self.engine)
 
     # --- runs -----------------------------------------------------------------------------------
 

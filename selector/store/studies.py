@@ -21,6 +21,7 @@ from selector.records import (
 )
 from selector.store.encode import pack_validation, summary_to_plain, unpack_summary
 from selector.store.engine import safe_url
+from selector.store.firing_tables import FiringTable, ScheduleTable
 from selector.store.tables import FinalsTable, RunTable, StudyTable, TrialTable
 
 _CLOCK_SECONDS = 2.0  # what the clocks of a process and of its run may differ by
@@ -99,8 +100,10 @@ def _values(study: StudyRow) -> dict[str, Any]:
 
 
 def delete_study(connection: Connection, name: str) -> None:
-    """Delete a study and all that hangs on it, its finals too."""
+    """Delete a study and all that hangs on it, its finals and its schedule too."""
     key = study_id(connection, name)
+    for table in (FiringTable, ScheduleTable):
+        connection.execute(delete(table).where(table.study == name))
     finals = select(FinalsTable.study_id).where(FinalsTable.parent_id == key)
     connection.execute(delete(StudyTable).where(StudyTable.id.in_(finals)))
     connection.execute(delete(StudyTable).where(StudyTable.id == key))

@@ -1,0 +1,168 @@
+"""`schedule`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from selector.cli.options import Format, OutputFormat, StoreUrl
+from selector.cli.output import colour, data, note, reading, width
+from selector.errors import InputError
+
+if TYPE_CHECKING:
+    from selector.events import Event
+    from selector.records import Firing, ScheduleSummary
+    from selector.service.schedule.running import Watch
+
+SHOWN = 10  # firings in the list
+
+Places = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="FILES_OR_FOLDERS...",
+        help="Study files, and folders of them. --list shows all of the store without any.",
+        show_default=False,
+    ),
+]
+Once = Annotated[
+    bool, typer.Option("--once", help="Run what is due now, and end with the worst exit code.")
+]
+Listed = Annotated[
+    bool, typer.Option("--list", help="Show the next and the latest due times, and run nothing.")
+]
+Limit = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Studies that may run at the same time.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+
+
+def schedule(
+    places: Places = None,
+    once: Once = False,
+    listed: Listed = False,
+    limit: Limit = 1,
+    store: StoreUrl = None,
+    output: OutputFormat = "table",
+    quiet: Quiet = False,
+) -> None:
+    """Run studies when their schedule says so, until stopped.
+
+    Several of these may share a store, on one machine or many: each due time is run by one.
+    """
+    if once and listed:
+        raise InputError("--once and --list exclude each other; keep one of them.")
+    if listed:
+        _list(places or [], store, output)
+        return
+    if not places:
+        raise InputError("Name the study files to serve, or a folder of them, such as studies.")
+    codes = _serve(places, store, once=once, limit=limit, quiet=quiet)
+    if worst := max(codes, default=0):
+        raise typer.Exit(worst)
+
+
+def _serve(
+    places: Sequence[Path], store: str | None, *, once: bool, limit: int, quiet: bool
+) -> tuple[int, ...]:
+    """The exit codes of all that ran, and of files that cannot be served."""
+    from selector.service.schedule.child import run_study
+    from selector.service.schedule.files import StudyFiles
+    from selector.service.schedule.process import launcher
+    from selector.service.schedule.scheduler import Scheduler
+    from selector.settings import load_settings
+    from selector.store import Store
+
+    settings = load_settings()
+    files = StudyFiles(places)
+    listing = files.read() if once else files.require()
+    with Store.open(store or settings.store) as opened:
+        scheduler = Scheduler(
+            opened,
+            files,
+            launcher(run_study, store=opened.url),
+            watch=_quiet if quiet else _prefixed(),
+            lease_seconds=settings.lease_seconds,
+            limit=limit,
+        )
+        if not once:
+            if not quiet:
+                count = len(listing.studies)
+                note(f"Serving {count} {'study' if count == 1 else 'studies'} until stopped.")
+            scheduler.serve()
+        outcomes = scheduler.once(patience_seconds=settings.outage_seconds)
+    if not outcomes and not quiet:
+        note("Nothing is due.")
+    return (
+        *(outcome.exit_code for outcome in outcomes),
+        *(InputError.exit_code for _ in listing.problems),
+    )
+
+
+def _list(places: Sequence[Path], store: str | None, output: Format) -> None:
+    from selector import reporting
+    from selector.reporting.schedules import schedules_page
+
+    schedules, firings = _known(places, store)
+    page = schedules_page(schedules, firings)
+    data(reporting.render(page, output, width=width(), color=colour()))
+
+
+def _known(
+    places: Sequence[Path], store: str | None
+) -> tuple[list[ScheduleSummary], Sequence[Firing]]:
+    """The schedules of the files, or of the store where no files are named, and what they did."""
+    import datetime as dt
+
+    from selector.records import ScheduleSummary
+    from selector.service.schedule.files import StudyFiles
+    from selector.spec.calendar import next_due
+
+    with reading(store) as opened:
+        known = opened.schedules
+        calendar = [(each.study, each.file, each.cron, each.timezone) for each in known.all()]
+        if places:
+            listing = StudyFiles(places).require()
+            for line in listing.problems.values():
+                note(f"not served: {line}")
+            calendar = [
+                (each.name, str(each.file), each.schedule.cron, each.schedule.timezone)
+                for each in listing.studies
+            ]
+        last, now = known.last(), dt.datetime.now(dt.UTC)
+        firings = known.firings([study for study, *_ in calendar], limit=SHOWN)
+    return [
+        ScheduleSummary(
+            study=study,
+            file=file,
+            cron=cron,
+            timezone=timezone,
+            next_due=next_due(cron, timezone, after=now),
+            last=last.get(study),
+        )
+        for study, file, cron, timezone in calendar
+    ], firings
+
+
+def _prefixed() -> Watch:
+    """Prints what happens in plain lines, those of a study under its name."""
+    from selector.cli.plain_view import PlainView
+
+    views: dict[str, PlainView] = {}
+
+    def watch(study: str, event: Event) -> None:
+        if study not in views:
+            before = f"[{study}] " if study else ""
+            views[study] = PlainView(lambda line: note(f"{before}{line}"))
+        views[study](event)
+
+    return watch
+
+
+def _quiet(study: str, event: Event) -> None:
+    del study, event
+
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {"schedule": schedule}
