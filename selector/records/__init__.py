@@ -83,6 +83,7 @@ from selector.records.workers import (
     Assignment,
     HeldTrial,
     Lease,
+    ProcessName,
     Seat,
 )
 
@@ -125,6 +126,7 @@ __all__ = [
     "PickedScore",
     "Prediction",
     "Preprocessing",
+    "ProcessName",
     "ProxyAudit",
     "Recipe",
     "RunRow",

@@ -15,6 +15,18 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessName:
+    """What tells a process from every other: its host, its number, and when it began.
+
+    `created` is in seconds after the machine was started.
+    """
+
+    host: str
+    pid: int
+    created: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """The run that a worker takes trials for; `folder` is where relative paths start."""
 

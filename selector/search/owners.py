@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import optuna
-import psutil
 from optuna.trial import FrozenTrial, TrialState
 
-from selector.records import HeldTrial, TrialOutcome
+from selector import processes
+from selector.records import HeldTrial, ProcessName, TrialOutcome
 from selector.store import Store
 
 OWNER = "selector:owner"
@@ -62,6 +62,29 @@ def reconcile(
     return store.outcomes(name)
 
 
+def release_trials_of(
+    process: ProcessName, store: Store, study: optuna.Study, name: str
+) -> tuple[int, ...]:
+    """Hand out again what a process holds that is gone or cut off; the trials' numbers.
+
+    The caller holds the lock of the study. Should the process live on all the same, it has lost its
+    leases with this, and nothing that it writes counts.
+    """
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    ended = {row.number for row in store.outcomes(name) if row.state in _OPTUNA_STATES}
+    lost = [
+        trial
+        for trial in running
+        if trial.number not in ended
+        and OWNER in trial.user_attrs
+        and _process_of(trial.user_attrs[OWNER]) == process
+    ]
+    for trial in lost:
+        store.release_trial(name, trial.number)
+        set_waiting(study, trial._trial_id)
+    return tuple(trial.number for trial in lost)
+
+
 def owners(study: optuna.Study) -> Mapping[int, Mapping[str, Any]]:
     """Who runs which trial."""
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -76,9 +99,8 @@ def listed(owners: Mapping[int, Mapping[str, Any]]) -> str:
 
 
 def process_named(pid: int | None = None) -> dict[str, Any]:
-    """What tells a process, by default this one, from every other: host, number and start."""
-    pid = os.getpid() if pid is None else pid
-    return {"host": socket.gethostname(), "pid": pid, "created": _seconds_after_boot(pid)}
+    """What tells a process, by default this one, from every other, as a trial's owner has it."""
+    return asdict(processes.named(pid))
 
 
 def set_waiting(study: optuna.Study, trial_id: int) -> None:
@@ -115,12 +137,10 @@ def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
         return False
     if not here:
         return True
-    try:
-        return abs(_seconds_after_boot(int(owner["pid"])) - float(owner["created"])) < 1.0
-    except psutil.NoSuchProcess:
-        return False
+    return processes.lives(_process_of(owner))
 
 
-def _seconds_after_boot(pid: int) -> float:
-    # The wall clock may be set while a process runs; both of these move with it.
-    return psutil.Process(pid).create_time() - psutil.boot_time()
+def _process_of(owner: Mapping[str, Any]) -> ProcessName:
+    return ProcessName(
+        host=owner["host"], pid=int(owner["pid"]), created=float(owner["created"])
+    )

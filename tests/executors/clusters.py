@@ -1,0 +1,79 @@
+"""Ray clusters on this machine: nodes that are real but for their network, and how they die."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+STORE_BYTES = 80 * 2**20
+
+
+class Cluster:
+    """A head node and others, each with `places` CPUs."""
+
+    def __init__(self, inner: Any, *, places: int) -> None:
+        self.address: str = inner.address
+        self._inner, self._places = inner, places
+
+    def add_node(self) -> Any:
+        return self._inner.add_node(num_cpus=self._places, object_store_memory=STORE_BYTES)
+
+    def processes_of(self, node: Any) -> list[psutil.Process]:
+        """All of a node, the workers' own included."""
+        raylet = psutil.Process(raylet_pid(node))
+        return [raylet, *raylet.children(recursive=True)]
+
+    def lose(self, node: Any) -> None:
+        """End a node as a power cut does: all at once, without a word."""
+        for process in self.processes_of(node):
+            process.kill()
+        self._inner.remove_node(node, allow_graceful=False)
+
+
+def raylet_pid(node: Any) -> int:
+    (raylet,) = node.all_processes["raylet"]
+    return int(raylet.process.pid)
+
+
+@contextmanager
+def started(*, nodes: int, places: int) -> Iterator[Cluster]:
+    """A cluster that `address: auto` finds here, gone with all its processes afterwards."""
+    # Ray's sockets lie in it, so its path must be short.
+    folder = Path(tempfile.mkdtemp(prefix="sr-", dir="/tmp"))
+    (folder / "ray").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", str(folder))
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # only 127.0.0.1, on Linux too
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
+        before = {child.pid for child in psutil.Process().children(recursive=True)}
+        cluster_utils = pytest.importorskip("ray.cluster_utils")
+        head = {
+            "num_cpus": places,
+            "include_dashboard": False,
+            "object_store_memory": STORE_BYTES,
+        }
+        inner = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+        patch.setenv("RAY_ADDRESS", inner.address)
+        try:
+            cluster = Cluster(inner, places=places)
+            for _ in range(nodes - 1):
+                cluster.add_node()
+            yield cluster
+        finally:
+            inner.shutdown()
+            left = [
+                child
+                for child in psutil.Process().children(recursive=True)
+                if child.pid not in before
+            ]
+            _, alive = psutil.wait_procs(left, timeout=60)
+            shutil.rmtree(folder, ignore_errors=True)
+            assert not alive, f"Ray left {alive}"
