@@ -19,6 +19,12 @@ def named(pid: int | None = None) -> ProcessName:
     return ProcessName(host=socket.gethostname(), pid=pid, created=_seconds_after_boot(pid))
 
 
+def same(one: ProcessName, other: ProcessName) -> bool:
+    """Whether two names are of one process; when it began is known to the second."""
+    began_together = abs(one.created - other.created) < 1.0
+    return (one.host, one.pid) == (other.host, other.pid) and began_together
+
+
 def lives(process: ProcessName) -> bool:
     """Whether a process of this machine is still there, and not another one under its number."""
     try:

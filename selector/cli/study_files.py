@@ -70,11 +70,16 @@ def validate(file: StudyFile, overrides: Overrides = None, output: SpecFormat = 
 
 def schema() -> None:
     """Print the JSON Schema of the study file, for editors that complete and check."""
-    from selector import metrics
+    from selector import executors, metrics
     from selector.search import pruners, samplers
     from selector.spec import json_schema
 
-    members = {"sampler": samplers.NAMES, "pruner": pruners.NAMES, "metric": metrics.names()}
+    members = {
+        "sampler": samplers.NAMES,
+        "pruner": pruners.NAMES,
+        "executor": executors.NAMES,
+        "metric": metrics.names(),
+    }
     data(json.dumps(json_schema(members=members), indent=2))
 
 

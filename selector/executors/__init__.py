@@ -10,7 +10,16 @@ from selector.errors import InputError, UnknownNameError
 from selector.executors.base import Executor
 
 NAMES = ("local", "ray")
+_ELSEWHERE = frozenset({"ray"})
 _NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def elsewhere(name: str) -> bool:
+    """Whether its workers may sit on other machines.
+
+    Devices, memory and cores of this one then tell nothing about theirs.
+    """
+    return name in _ELSEWHERE
 
 
 def load(name: str, options: Mapping[str, Any] = _NONE) -> Executor:

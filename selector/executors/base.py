@@ -33,13 +33,7 @@ def nobody_asks(process: ProcessName) -> None:
 
 
 class Executor(Protocol):
-    """Starts workers and watches them; which trial a worker takes is no business of this.
-
-    `elsewhere` says whether the workers may sit on other machines, so that devices, memory and
-    cores of this one tell nothing about theirs.
-    """
-
-    elsewhere: bool
+    """Starts workers and watches them; which trial a worker takes is no business of this."""
 
     def check(self, spec: StudySpec) -> None:
         """Raise ProblemsError or UnavailableError where workers of this study cannot be started."""

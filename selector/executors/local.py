@@ -20,8 +20,6 @@ Result = TypeVar("Result")
 class Local:
     """One spawned process a seat: what it held, on the GPU too, is free when it ends."""
 
-    elsewhere = False
-
     def check(self, spec: StudySpec) -> None:
         """Every study that was checked can have its workers here."""
 

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import math
-import os
-import signal
-import socket
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
@@ -30,9 +23,15 @@ from selector.executors.base import (
 )
 from selector.executors.child import Failed, Finished
 from selector.executors.ray_actor import Actor, Began, GivenUp, Message
+from selector.executors.ray_connection import (
+    connected,
+    environment,
+    first_line,
+    host_and_port,
+    import_ray,
+)
 from selector.records import ProcessName, Seat
 from selector.search.members import Options, read_options
-from selector.settings import load_settings
 
 if TYPE_CHECKING:
     from selector.spec import StudySpec
@@ -42,13 +41,10 @@ Amount = Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)]
 
 ROOM_SECONDS = 30.0  # a worker that found no room for so long is worth a word
 _LOOK_SECONDS = 1.0
-_CONNECT_SECONDS = 10.0
-_STORE_BYTES = 100 * 2**20  # of shared memory; nothing large goes through Ray
 _NEXT_GRACE_SECONDS = 3.0  # on top of a worker's own, for its actor to say that it is done
-# Ray prints what happens to its processes wherever its user prints; we say it in our own words.
-_QUIET = {"RAY_DEDUP_LOGS_SKIP_REGEX": ".*", "RAY_USAGE_STATS_ENABLED": "0"}
-# Of a Ray that is started here: bound to 127.0.0.1, which elsewhere than on Linux is the default.
-_ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Where Ray ends an actor, as when its driver was killed, the worker's process notices it and hands
+# its trial back; by default Ray would kill it in the middle of that.
+_IN_ACTORS = {"RAY_kill_child_processes_on_worker_exit": "0"}
 
 
 class RayOptions(Options):
@@ -67,12 +63,10 @@ class RayOptions(Options):
 class Ray:
     """One Ray actor a seat; on a node that is lost it is started again on another one."""
 
-    elsewhere = True
-
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = read_options("executor", "ray", RayOptions, options)
         address = self._options.address
-        if address not in ("auto", "local") and _host_and_port(address) is None:
+        if address not in ("auto", "local") and host_and_port(address) is None:
             raise InputError(
                 f"executor 'ray': option 'address' is '{address}'. Allowed: auto, local, or "
                 "HOST:PORT of the cluster's head, such as 10.0.0.1:6379."
@@ -98,7 +92,7 @@ class Ray:
             )
         if problems:
             raise ProblemsError(problems)
-        _import_ray(alone=self._options.address == "local")
+        import_ray(alone=self._options.address == "local")
 
     def run(
         self,
@@ -109,7 +103,7 @@ class Ray:
         died: Died = nobody_asks,
     ) -> tuple[Result, ...]:
         """Start an actor for every seat and watch them until all have ended."""
-        with _connected(self._options.address) as ray:
+        with connected(self._options.address) as ray:
             room = self._room(ray)
             threads = max(1, int(self._options.cpus_per_worker))
             posts = [
@@ -162,9 +156,13 @@ class _Post(Generic[Result]):
     def start(self) -> None:
         """Ask for an actor, on whichever node has room; it may come much later."""
         actor = self._ray.remote(Actor).options(
-            **self._room, max_concurrency=2, max_restarts=0, scheduling_strategy="SPREAD", runtime_env={"env_vars": {"RAY_kill_child_processes_on_worker_exit": "0"}}
+            **self._room,
+            max_concurrency=2,  # it is told to stop while it runs
+            max_restarts=0,
+            scheduling_strategy="SPREAD",
+            runtime_env={"env_vars": _IN_ACTORS},
         )
-        self._actor = actor.remote(_environment())
+        self._actor = actor.remote(environment())
         run = self._actor.run.options(num_returns="streaming")
         self._process: ProcessName | None = None
         self._asked_at: float | None = time.monotonic()
@@ -180,7 +178,7 @@ class _Post(Generic[Result]):
             raise _cannot_start(error) from None
         except self._ray.exceptions.RayError as error:
             if self._process is None:
-                self._settle(f"found no way to start ({_first_line(error)})")
+                self._settle(f"found no way to start ({first_line(error)})")
             else:
                 self._settle(f"was lost with its Ray actor on {self._process.host}")
         else:
@@ -285,104 +283,9 @@ def _stop(posts: Sequence[_Post[Any]]) -> None:
             post.kill()
 
 
-@contextlib.contextmanager
-def _connected(address: str) -> Iterator[Any]:
-    """Ray, connected to the cluster; a connection that the program has already is used and kept."""
-    ray = _import_ray(alone=address == "local")
-    if ray.is_initialized():
-        yield ray
-        return
-    if address == "local":
-        where: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
-    else:
-        where = {}
-        address = _reached(address)
-    with _own_signals():
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **where)
-        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise UnavailableError(
-                f"Ray at '{address}' cannot be used: {_first_line(error)} The command runs on a "
-                "node of the cluster, with the same versions of Python and Ray."
-            ) from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _import_ray(*, alone: bool) -> Any:
-    for name, value in {**_QUIET, **(_ALONE if alone else {})}.items():
-        os.environ.setdefault(name, value)  # read once, when Ray is imported
-    try:
-        ray = importlib.import_module("ray")
-        importlib.import_module("ray.exceptions")
-    except ImportError:
-        raise UnavailableError(
-            "executor 'ray' needs Ray, which is not installed here. Install it: "
-            "pip install 'selector-finetune[ray]'."
-        ) from None
-    return ray
-
-
-def _reached(address: str) -> str:
-    """HOST:PORT of a head that answers; Ray itself would try for minutes."""
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or "auto"
-    found = _host_and_port(address)
-    if found is None:
-        return address
-    try:
-        socket.create_connection(found, timeout=_CONNECT_SECONDS).close()
-    except OSError as error:
-        raise UnavailableError(
-            f"No Ray cluster answers at '{address}': {error.strerror or error}. Is it the HOST:PORT "
-            "that `ray start --head` printed?"
-        ) from None
-    return address
-
-
-def _host_and_port(address: str) -> tuple[str, int] | None:
-    host, colon, port = address.rpartition(":")
-    return (host, int(port)) if colon and host and "/" not in host and port.isdigit() else None
-
-
-@contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
-    """Ray puts its own handler of SIGTERM in the place of ours."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
-
-
-def _environment() -> dict[str, str]:
-    """What the settings of this process are to those of a worker: the default.
-
-    Not the store, whose URL may hold a password: Ray would write it down and show it.
-    """
-    settings = load_settings()
-    given = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith("SELECTOR_") and name != "SELECTOR_STORE"
-    }
-    paths = {"SELECTOR_ARTIFACTS": str(settings.artifacts.absolute())}
-    if "SELECTOR_CACHE" in given:
-        paths["SELECTOR_CACHE"] = str(settings.cache.absolute())
-    return {**given, **paths}
-
-
 def _cannot_start(error: BaseException) -> UnavailableError:
     cause = getattr(error, "cause", None) or error
     return UnavailableError(
-        f"The cluster cannot run selector's workers: {type(cause).__name__}: {_first_line(cause)} "
+        f"The cluster cannot run selector's workers: {type(cause).__name__}: {first_line(cause)} "
         "Every node needs the same version of selector and of what it trains with."
     )
-
-
-def _first_line(error: BaseException) -> str:
-    line = str(error).strip().partition("\n")[0].rstrip(".")
-    return f"{line}."

@@ -22,12 +22,13 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from selector.errors import StoreSilentError
+from selector.errors import ConflictError, StoreSilentError
 from selector.events import Event, Observer
 from selector.records import (
     Heat,
     Lease,
     Origin,
+    ProcessName,
     RunRow,
     Scalar,
     TrialEnd,
@@ -44,6 +45,7 @@ from selector.search.owners import (
     owners,
     process_named,
     reconcile,
+    release_trials_of,
     set_waiting,
     tell,
 )
@@ -229,6 +231,18 @@ class Claims:
         with self._locked(wait_seconds=HAND_BACK_SECONDS):
             self._store.release_trial(self._spec.name, claim.number, lease=claim.heartbeat.lease)
             set_waiting(self._study, claim.trial._trial_id)
+
+    def take_from(self, process: ProcessName) -> None:
+        """Have what a process holds handed out again now: it is gone, or heard of no more.
+
+        Without this its trials come back when their leases are over, as they do where the store is
+        silent just now. Should it live on all the same, nothing that it writes counts.
+        """
+        with (
+            suppress(StoreSilentError, ConflictError),
+            self._locked(wait_seconds=HAND_BACK_SECONDS),
+        ):
+            release_trials_of(process, self._store, self._study, self._spec.name)
 
     @contextmanager
     def _locked(self, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:

@@ -77,7 +77,7 @@ def release_trials_of(
         for trial in running
         if trial.number not in ended
         and OWNER in trial.user_attrs
-        and _process_of(trial.user_attrs[OWNER]) == process
+        and processes.same(_process_of(trial.user_attrs[OWNER]), process)
     ]
     for trial in lost:
         store.release_trial(name, trial.number)
@@ -141,6 +141,4 @@ def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
 
 
 def _process_of(owner: Mapping[str, Any]) -> ProcessName:
-    return ProcessName(
-        host=owner["host"], pid=int(owner["pid"]), created=float(owner["created"])
-    )
+    return ProcessName(host=owner["host"], pid=int(owner["pid"]), created=float(owner["created"]))

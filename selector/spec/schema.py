@@ -163,7 +163,7 @@ class TrainingSpec(Section):
 
 
 class MemberSpec(Section):
-    """A member of a family (sampler, pruner) by name, with its options."""
+    """A member of a family (sampler, pruner, executor) by name, with its options."""
 
     name: Text
     options: dict[str, Any] = {}
@@ -250,6 +250,7 @@ def _write_member(member: MemberSpec) -> Any:
 
 
 Sampler = Annotated[MemberSpec, BeforeValidator(_read_member), PlainSerializer(_write_member)]
+Executor = Annotated[MemberSpec, BeforeValidator(_read_member), PlainSerializer(_write_member)]
 Pruner = Annotated[MemberSpec, BeforeValidator(_read_pruner), PlainSerializer(_write_member)]
 Finals = Annotated[FinalsSpec | None, BeforeValidator(_read_finals), PlainSerializer(_write_finals)]
 StartFrom = Annotated[
@@ -295,6 +296,7 @@ class StudySpec(Section):
     limits: LimitsSpec = LimitsSpec()
     keep: KeepSpec = KeepSpec()
     device: Device = "auto"
+    executor: Executor = MemberSpec(name="local")
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1
     seed: Seed = 0

@@ -30,6 +30,11 @@ def safe_url(url: str | URL) -> str:
     return shown.replace(quote_plus(HIDDEN), HIDDEN)
 
 
+def holds_password(url: str | URL) -> bool:
+    """Whether there is anything in the URL that must not be shown."""
+    return HIDDEN in safe_url(url)
+
+
 def without_password(text: str, url: URL) -> str:
     """A message with the password of `url`, and of any URL that it quotes, written as `***`."""
     for secret in _passwords(url):
