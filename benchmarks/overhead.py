@@ -114,7 +114,7 @@ def main() -> None:
 def _measure(store: Store, options: argparse.Namespace) -> Iterator[tuple[int, list[Cost]]]:
     """The costs of each number of stored trials; the first trial also reads what is stored."""
     spec = parse_study(STUDY)
-    run_id = _register(store, spec)
+    run_id = register(store, spec)
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
     backend = storage.open_storage(store)
     storage.open_study(backend, store, spec.name, goal=spec.metric.goal, pruner=pruner)
@@ -133,7 +133,7 @@ def _measure(store: Store, options: argparse.Namespace) -> Iterator[tuple[int, l
 
 
 def _trial(claims: Claims, context: StudyContext) -> Cost:
-    end = _end(len(context.store.outcomes(context.spec.name)))
+    end = end_of(len(context.store.outcomes(context.spec.name)))
     cpu, marks = time.process_time(), [time.perf_counter()]
     claim = claims.take()
     assert isinstance(claim, Claim), claim
@@ -188,13 +188,13 @@ def _fill(store: Store, spec: StudySpec, run_id: int, numbers: range) -> None:
                 seed=0,
             )
             trial_rows.start_trial(connection, spec.name, run_id, start, lease=None)
-            trial_rows.finish_trial(connection, spec.name, _end(number), lease=None)
+            trial_rows.finish_trial(connection, spec.name, end_of(number), lease=None)
     filled.add_trials(
         create_trial(
             params=params,
             distributions=distributions,
-            value=_end(number).score,
-            intermediate_values={e.epoch - 1: e.score for e in _end(number).epochs},
+            value=end_of(number).score,
+            intermediate_values={e.epoch - 1: e.score for e in end_of(number).epochs},
         )
         for number, params in starts
     )
@@ -213,7 +213,7 @@ def _careless_storage(store: Store) -> optuna.storages.RDBStorage:
     return filling
 
 
-def _end(number: int) -> TrialEnd:
+def end_of(number: int) -> TrialEnd:
     """How trial `number` ends: a rising curve of its own, and a candidate of usual size."""
     rng = np.random.default_rng([7, number])
     best = float(rng.uniform(0.3, 0.9))
@@ -266,7 +266,8 @@ _PREDICTIONS = _predictions()
 # --- a study in a database ----------------------------------------------------------------------
 
 
-def _register(store: Store, spec: StudySpec) -> int:
+def register(store: Store, spec: StudySpec) -> int:
+    """A study in the store, and a run of it; the run's id."""
     summary = DataSummary(
         fingerprint="f" * 64,
         class_names=tuple(f"c{i}" for i in range(CLASSES)),

@@ -32,7 +32,7 @@ def safe_url(url: str | URL) -> str:
 
 def holds_password(url: str | URL) -> bool:
     """Whether there is anything in the URL that must not be shown."""
-    return HIDDEN in safe_url(url)
+    return any(_given(make_url(url)))
 
 
 def without_password(text: str, url: URL) -> str:
@@ -44,11 +44,15 @@ def without_password(text: str, url: URL) -> str:
 
 
 def _passwords(url: URL) -> list[str]:
+    return sorted((p for p in _given(url) if len(p) >= _SHORTEST), key=len, reverse=True)
+
+
+def _given(url: URL) -> list[str]:
     given = [str(url.password or "")]
     for key in _SECRET_KEYS:
         value = url.query.get(key, ())
         given += [value] if isinstance(value, str) else list(value)
-    return sorted((p for p in given if len(p) >= _SHORTEST), key=len, reverse=True)
+    return given
 
 
 def _without_parsing(text: str) -> str:

@@ -16,10 +16,12 @@ STORE_BYTES = 80 * 2**20
 
 
 class Cluster:
-    """A head node and others, each with `places` CPUs."""
+    """A head node, and others with `places` CPUs each."""
 
-    def __init__(self, inner: Any, *, places: int) -> None:
+    def __init__(self, inner: Any, *, places: int, folder: Path) -> None:
+        self.folder = folder  # of its logs and sockets
         self.address: str = inner.address
+        self.head = inner.head_node
         self._inner, self._places = inner, places
 
     def add_node(self) -> Any:
@@ -43,8 +45,11 @@ def raylet_pid(node: Any) -> int:
 
 
 @contextmanager
-def started(*, nodes: int, places: int) -> Iterator[Cluster]:
-    """A cluster that `address: auto` finds here, gone with all its processes afterwards."""
+def started(*, head: int, places: int = 0) -> Iterator[Cluster]:
+    """A cluster that `address: auto` finds here, gone with all its processes afterwards.
+
+    Its head has `head` CPUs, each node that is added `places`.
+    """
     # Ray's sockets lie in it, so its path must be short.
     folder = Path(tempfile.mkdtemp(prefix="sr-", dir="/tmp"))
     (folder / "ray").mkdir()
@@ -55,18 +60,15 @@ def started(*, nodes: int, places: int) -> Iterator[Cluster]:
         patch.setenv("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
         before = {child.pid for child in psutil.Process().children(recursive=True)}
         cluster_utils = pytest.importorskip("ray.cluster_utils")
-        head = {
-            "num_cpus": places,
+        arguments = {
+            "num_cpus": head,
             "include_dashboard": False,
             "object_store_memory": STORE_BYTES,
         }
-        inner = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+        inner = cluster_utils.Cluster(initialize_head=True, head_node_args=arguments)
         patch.setenv("RAY_ADDRESS", inner.address)
         try:
-            cluster = Cluster(inner, places=places)
-            for _ in range(nodes - 1):
-                cluster.add_node()
-            yield cluster
+            yield Cluster(inner, places=places, folder=folder)
         finally:
             inner.shutdown()
             left = [

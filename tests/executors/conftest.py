@@ -1,4 +1,4 @@
-"""A small Ray cluster for the tests of this folder: two nodes on this machine, loopback only."""
+"""A small Ray cluster for the tests of this folder: one node on this machine, loopback only."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from tests.executors.clusters import Cluster, started
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes with two worker's places each, found by `address: auto`."""
-    with started(nodes=2, places=2) as both:
-        yield both
+    """A head with room for three workers."""
+    with started(head=3) as one:
+        yield one
