@@ -50,7 +50,7 @@ from selector.search.owners import (
     tell,
 )
 from selector.search.reports import Reports
-from selector.search.storage import reachable
+from selector.search.storage import held_reads, reachable
 from selector.settings import Settings, load_settings
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
@@ -247,7 +247,7 @@ class Claims:
     @contextmanager
     def _locked(self, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
         lock = study_lock(self._store, self._spec.name, wait_seconds=wait_seconds)
-        with reachable(self._store), lock:
+        with reachable(self._store), lock, held_reads(self._study):
             yield
 
     def _build_sampler(self, number: int) -> BaseSampler:
@@ -304,7 +304,7 @@ class Claims:
     def _start(self, trial: optuna.Trial) -> TrialStart:
         """Draw all that makes the trial."""
         params = space.suggest(trial, self._spec)
-        known = self._study._storage.get_trial(trial._trial_id).user_attrs
+        known = trial.user_attrs
         retry_of = known.get(retrying.RETRY_OF)
         return TrialStart(
             number=trial.number,
