@@ -92,7 +92,7 @@ class Ray:
             )
         if problems:
             raise ProblemsError(problems)
-        import_ray(alone=self._options.address == "local")
+        import_ray()
 
     def run(
         self,

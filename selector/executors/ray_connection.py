@@ -18,14 +18,14 @@ _CONNECT_SECONDS = 10.0
 _STORE_BYTES = 100 * 2**20  # of shared memory; nothing large goes through Ray
 # Ray prints what happens to its processes wherever its user prints; we say it in our own words.
 _QUIET = {"RAY_DEDUP_LOGS_SKIP_REGEX": ".*", "RAY_USAGE_STATS_ENABLED": "0"}
-# Of a Ray that is started here: bound to 127.0.0.1, which elsewhere than on Linux is the default.
-_ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Without clusters Ray binds to 127.0.0.1; the name is of the systems where that is the default.
+_CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[Any]:
     """Ray, connected to the cluster; a connection that the program has already is used and kept."""
-    ray = import_ray(alone=address == "local")
+    ray = import_ray()
     if ray.is_initialized():
         yield ray
         return
@@ -34,7 +34,7 @@ def connected(address: str) -> Iterator[Any]:
     else:
         where = {}
         address = _reached(address)
-    with _own_signals():
+    with _own_signals(), _on_loopback() if address == "local" else contextlib.nullcontext():
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **where)
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -48,8 +48,9 @@ def connected(address: str) -> Iterator[Any]:
         ray.shutdown()
 
 
-def import_ray(*, alone: bool) -> Any:
-    for name, value in {**_QUIET, **(_ALONE if alone else {})}.items():
+def import_ray() -> Any:
+    """The module `ray`; UnavailableError where it is not installed."""
+    for name, value in _QUIET.items():
         os.environ.setdefault(name, value)  # read once, when Ray is imported
     try:
         ray = importlib.import_module("ray")
@@ -82,6 +83,22 @@ def _reached(address: str) -> str:
 def host_and_port(address: str) -> tuple[str, int] | None:
     host, colon, port = address.rpartition(":")
     return (host, int(port)) if colon and host and "/" not in host and port.isdigit() else None
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """A Ray that is started within listens on 127.0.0.1 only: others could have it run anything."""
+    constants: Any = importlib.import_module("ray._private.ray_constants")
+    before, variable = constants.ENABLE_RAY_CLUSTER, os.environ.get(_CLUSTERS)
+    # Ray read the variable when it was imported; the processes that it starts read it again.
+    constants.ENABLE_RAY_CLUSTER, os.environ[_CLUSTERS] = False, "0"
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
+        del os.environ[_CLUSTERS]
+        if variable is not None:
+            os.environ[_CLUSTERS] = variable
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ BENCHMARKS = {
     "fill": [*TOY, "--images", "70"],
     "heads": [*TOY, "--images", "64", "--epochs", "2", "--trials", "3"],
     "overhead": ["--stored", "0", "12", "--trials", "2", "--databases", "sqlite"],
+    "claims": ["--workers", "2", "--trials", "1"],
     "study": [*TOY, "--images", "64", "--epochs", "1", "--trials", "6", "--bound", "1"],
     "probes": [*TOY, "--images", "64", "--epochs", "1", "--trials", "2"],
     "workers": [*TOY[:-1], "1", "--images", "64", "--epochs", "1", "--trials", "3"],

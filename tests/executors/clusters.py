@@ -55,7 +55,6 @@ def started(*, head: int, places: int = 0) -> Iterator[Cluster]:
     (folder / "ray").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", str(folder))
-        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # only 127.0.0.1, on Linux too
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
         before = {child.pid for child in psutil.Process().children(recursive=True)}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,3 +17,11 @@ def cluster() -> Iterator[Cluster]:
     """A head with room for three workers."""
     with started(head=3) as one:
         yield one
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder in which sockets can lie: their paths are bounded by the system."""
+    folder = Path(tempfile.mkdtemp(prefix="sr-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
