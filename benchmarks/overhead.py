@@ -117,7 +117,7 @@ def main() -> None:
 def _measure(store: Store, options: argparse.Namespace) -> Iterator[tuple[int, list[Cost]]]:
     """The costs of each number of stored trials; the first trial also reads what is stored."""
     spec = parse_study(f"{STUDY}budget: {{trials: 100000, epochs: {options.epochs}}}\n")
-    run_id = _register(store, spec)
+    run_id = register(store, spec)
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
     backend = storage.open_storage(store)
     storage.open_study(backend, store, spec.name, goal=spec.metric.goal, pruner=pruner)
@@ -137,7 +137,7 @@ def _measure(store: Store, options: argparse.Namespace) -> Iterator[tuple[int, l
 
 def _trial(claims: Claims, context: StudyContext) -> Cost:
     number = len(context.store.outcomes(context.spec.name))
-    end = _end(number, context.spec.budget.epochs)
+    end = end_of(number, context.spec.budget.epochs)
     cpu, marks = time.process_time(), [time.perf_counter()]
     claim = claims.take()
     assert isinstance(claim, Claim), claim
@@ -183,7 +183,7 @@ def _fill(store: Store, spec: StudySpec, run_id: int, numbers: range) -> None:
                 "batch_size": int(rng.choice([16, 32])),
                 "label_smoothing": float(rng.uniform(0, 0.2)),
             }
-            end = _end(number, spec.budget.epochs)
+            end = end_of(number, spec.budget.epochs)
             starts.append((end, params))
             start = TrialStart(
                 number=number,
@@ -218,7 +218,7 @@ def _careless_storage(store: Store) -> optuna.storages.RDBStorage:
     return filling
 
 
-def _end(number: int, length: int) -> TrialEnd:
+def end_of(number: int, length: int) -> TrialEnd:
     """How trial `number` ends: a rising curve of `length` epochs, a candidate of usual size."""
     rng = np.random.default_rng([7, number])
     best = float(rng.uniform(0.3, 0.9))
@@ -271,7 +271,8 @@ _PREDICTIONS = _predictions()
 # --- a study in a database ----------------------------------------------------------------------
 
 
-def _register(store: Store, spec: StudySpec) -> int:
+def register(store: Store, spec: StudySpec) -> int:
+    """A study in the store, and a run of it; the run's id."""
     summary = DataSummary(
         fingerprint="f" * 64,
         class_names=tuple(f"c{i}" for i in range(CLASSES)),

@@ -32,11 +32,15 @@ CUDA_CONTEXT_BYTES = 600_000_000  # what CUDA takes for each process before it h
 def seats_of(prepared: Prepared, *, trials_left: int, observe: Observer) -> tuple[Seat, ...]:
     """A seat for each worker, one at least and no more than there are trials left.
 
+    A seat elsewhere has the device that the study names, `auto` as well: what there is shows there.
+
     With `trials_per_device: auto` the most demanding trial is tried out first, in a process of its
     own; `observe` hears what that process prints.
     """
-    spec, devices = prepared.spec, choose_devices(prepared.spec.device)
-    most = max(1, trials_left)
+    spec, most = prepared.spec, max(1, trials_left)
+    if executors.elsewhere(spec.executor.name):
+        return tuple(Seat(number=n, device=spec.device) for n in range(min(most, spec.workers)))
+    devices = choose_devices(spec.device)
     each = spec.trials_per_device
     if each == "auto":
         each = 1 if most == 1 else _that_fit(prepared, devices, observe=observe)
@@ -58,8 +62,10 @@ def seated(count: int, devices: Sequence[str], *, cores: int) -> tuple[Seat, ...
     )
 
 
-def place(seats: Sequence[Seat]) -> str:
+def place(seats: Sequence[Seat], *, executor: str = "local") -> str:
     """Where the workers sit, for people: `cpu, 2 workers of 1 thread`."""
+    if executors.elsewhere(executor):
+        return f"{executor}, {len(seats)} worker{'' if len(seats) == 1 else 's'}"
     device = torch.device(seats[0].device)
     if len(seats) == 1:
         return device_name(device)

@@ -16,6 +16,7 @@ EDITABLE = (
     "budget",
     "description",
     "device",
+    "executor",
     "workers",
     "trials_per_device",
     "finals",

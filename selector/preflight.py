@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from selector import backbones, data, metrics, search, tasks, uploads, writers
+from selector import backbones, data, executors, metrics, search, tasks, uploads, writers
 from selector.environment import choose_device
 from selector.errors import (
     InputError,
@@ -71,7 +71,8 @@ def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
     attempt(lambda: tasks.load(spec.task))
     attempt(lambda: search.check(spec, base=base))
     attempt(lambda: writers.check(spec.writers))
-    device = attempt(lambda: choose_device(spec.device))
+    attempt(lambda: executors.load(spec.executor.name, spec.executor.options).check(spec))
+    device = attempt(lambda: _device_here(spec))
     dataset = attempt(lambda: _inspect(spec.data, base=base, observe=observe))
     if isinstance(dataset, data.Dataset):
         attempt(lambda: check_classes(spec, dataset.class_names))
@@ -140,6 +141,7 @@ def _problems_elsewhere(
     problems = []
     if parts.rest is not None:
         problems += search.member_problems(parts.rest, space_known=parts.space_known)
+        problems += _executor_problems(parts.rest)
     for name in parts.backbones:
         try:
             backbones.check(name, weights="random")
@@ -151,6 +153,22 @@ def _problems_elsewhere(
         except SelectorError as problem:
             problems.append(str(problem))
     return problems
+
+
+def _executor_problems(spec: StudySpec) -> list[str]:
+    try:
+        executors.load(spec.executor.name, spec.executor.options)
+    except SelectorError as problem:
+        return str(problem).splitlines()
+    return []
+
+
+def _device_here(spec: StudySpec) -> torch.device:
+    """The device of this process. Where workers sit elsewhere, the study's GPU need not be here."""
+    names_here = spec.executor.name not in executors.NAMES or spec.device == "cpu"
+    if names_here or not executors.elsewhere(spec.executor.name):
+        return choose_device(spec.device)
+    return choose_device("auto")
 
 
 def _inspect(spec: DataSpec, *, base: Path, observe: Observer) -> data.Dataset:

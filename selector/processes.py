@@ -1,25 +1,34 @@
-"""Processes named so that no later one is taken for them."""
+"""Processes told apart, and whether one of this machine still lives."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
-from typing import Any
 
 import psutil
 
+from selector.records import ProcessName
 
-def process_named(pid: int | None = None) -> dict[str, Any]:
-    """What tells a process, by default this one, from every other: host, number and start."""
+
+def named(pid: int | None = None) -> ProcessName:
+    """What tells a process of this machine, by default this one, from every other, ever.
+
+    Raises psutil.NoSuchProcess where it is gone.
+    """
     pid = os.getpid() if pid is None else pid
-    return {"host": socket.gethostname(), "pid": pid, "created": _seconds_after_boot(pid)}
+    return ProcessName(host=socket.gethostname(), pid=pid, created=_seconds_after_boot(pid))
 
 
-def process_lives(named: Mapping[str, Any]) -> bool:
-    """Whether a process of this host is still the one that `process_named` named."""
+def same(one: ProcessName, other: ProcessName) -> bool:
+    """Whether two names are of one process; when it began is known to the second."""
+    began_together = abs(one.created - other.created) < 1.0
+    return (one.host, one.pid) == (other.host, other.pid) and began_together
+
+
+def lives(process: ProcessName) -> bool:
+    """Whether a process of this machine is still there, and not another one under its number."""
     try:
-        return abs(_seconds_after_boot(int(named["pid"])) - float(named["created"])) < 1.0
+        return abs(_seconds_after_boot(process.pid) - process.created) < 1.0
     except psutil.NoSuchProcess:
         return False
 

@@ -36,7 +36,7 @@ from selector.settings import load_settings
 from selector.spec import to_plain
 from selector.store import Store, safe_url
 from selector.training import prepare_process
-from selector.working import assignment_of, context_of, prepare_stored, work_for
+from selector.working import assignment_of, context_of, finals_for, prepare_stored, work_for
 from selector.writers import writing
 
 
@@ -121,6 +121,8 @@ def _run(
     spec = prepared.spec
     prepare_process()
     started = time.monotonic()
+    executor = executors.load(spec.executor.name, spec.executor.options)
+    elsewhere = executors.elsewhere(spec.executor.name)
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
     folds = final_folds(spec, prepared.dataset)
     with (
@@ -147,14 +149,21 @@ def _run(
             observe(event)
         observe(_ready(prepared, store, seats=seats))
         claims.plan(order=backbone_order(claims, context))
-        if len(seats) == 1:  # in this process, which starts at once and hears Ctrl-C itself
+        if (
+            len(seats) == 1 and not elsewhere
+        ):  # in this process, which starts at once and hears Ctrl-C itself
             reason = work(claims, context)
         else:
             torch.cuda.empty_cache()  # the funnel's; it is the workers who need it now
-            worker = partial(work_for, assignment_of(prepared, store, run_id=run_id))
-            reason = executors.load("local").run(worker, seats, observe=observe)[-1]
+            assignment = assignment_of(prepared, store, run_id=run_id)
+            reason = executor.run(
+                partial(work_for, assignment), seats, observe=observe, died=claims.take_from
+            )[-1]
         if not ended_by_failures(reason):
-            run_finals(context, optuna_storage, folds=folds, run_id=run_id)
+            if elsewhere:  # the device is there too
+                executor.run(partial(finals_for, assignment), seats[:1], observe=observe)
+            else:
+                run_finals(context, optuna_storage, folds=folds, run_id=run_id)
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
     announce_end(prepared, store, run_id=run_id, reason=reason, observe=observe)
     return reason
@@ -230,7 +239,7 @@ def _ready(prepared: Prepared, store: Store, *, seats: Sequence[Seat]) -> RunRea
     return RunReady(
         study=spec.name,
         store=safe_url(store.url),
-        device=place(seats),
+        device=place(seats, executor=spec.executor.name),
         metric=spec.metric.name,
         goal=spec.metric.goal,
         epochs=spec.budget.epochs,

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from selector import data, tasks
-from selector.errors import ConflictError, InputError, ProblemsError
+from selector import data, executors, tasks
+from selector.environment import choose_device
+from selector.errors import ConflictError, InputError, ProblemsError, UnavailableError
 from selector.events import DataProgress, Observer
-from selector.preflight import Prepared, prepare
+from selector.preflight import Prepared, final_folds, prepare
 from selector.records import Assignment, DataSummary, Preprocessing, Seat, StudyRow, TrainingData
 from selector.search import pruners, storage, versions
 from selector.search.claims import Claims
 from selector.search.context import StudyContext, open_prefix_cache
+from selector.search.finals import run_finals
 from selector.search.worker import work
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
 from selector.spec.limits import narrowed
-from selector.store import Store
+from selector.spec.schema import MemberSpec
+from selector.store import Store, safe_url
+from selector.store.engine import sqlite_file
+from selector.store.passwords import holds_password
 from selector.training import prepare_process
 
 
 def assignment_of(prepared: Prepared, store: Store, *, run_id: int) -> Assignment:
-    """What another process has to know to take trials of a run of this study."""
+    """What another process has to know to take trials of a run of this study.
+
+    On other machines a URL with a password is theirs to know: what is told them is seen by others.
+    """
+    secret = executors.elsewhere(prepared.spec.executor.name) and holds_password(store.url)
     return Assignment(
         study=prepared.spec.name,
         run_id=run_id,
         folder=str(prepared.base),
-        store=store.url,
+        host=socket.gethostname(),
+        store=None if secret else store.url,
     )
 
 
@@ -39,14 +51,7 @@ def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
 
     Whoever began it has checked the study, planned its first trials and watches this process.
     """
-    device = torch.device(seat.device)
-    prepare_process(seat.threads)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    with Store.open(assignment.store) as store:
-        study = store.require_study(assignment.study)
-        prepared = _as_stored(study, device, folder=Path(assignment.folder))
-        prepared = replace(prepared, spec=narrowed(prepared.spec, store.costs(study.name)))
+    with _assigned(assignment, seat) as (prepared, store, study):
         spec = prepared.spec
         pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
         context = context_of(prepared, store, observe=observe)
@@ -60,6 +65,47 @@ def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
             )
             claims = Claims(store, optuna_study, spec, run_id=assignment.run_id, observe=observe)
             return work(claims, context)
+
+
+def finals_for(assignment: Assignment, seat: Seat, observe: Observer) -> None:
+    """Run the finals of a study whose search is over, for a run that another process began."""
+    with _assigned(assignment, seat) as (prepared, store, _):
+        folds = final_folds(prepared.spec, prepared.dataset)
+        context = context_of(prepared, store, folds=folds, observe=observe)
+        with storage.opened_storage(store) as optuna_storage:
+            run_finals(context, optuna_storage, folds=folds, run_id=assignment.run_id)
+
+
+@contextmanager
+def _assigned(assignment: Assignment, seat: Seat) -> Iterator[tuple[Prepared, Store, StudyRow]]:
+    """The study of an assignment, ready to be worked on in this process, and its store."""
+    device = choose_device(seat.device)
+    prepare_process(seat.threads)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    with Store.open(assignment.store or load_settings().store) as store:
+        _require_run(assignment, store)
+        study = store.require_study(assignment.study)
+        prepared = _as_stored(study, device, folder=Path(assignment.folder))
+        spec = narrowed(prepared.spec, store.costs(study.name))
+        yield replace(prepared, spec=spec), store, study
+
+
+def _require_run(assignment: Assignment, store: Store) -> None:
+    """Raise UnavailableError where the store of this machine is not the one that the run is in."""
+    here = socket.gethostname()
+    if sqlite_file(store.engine.url) is not None and here != assignment.host:
+        raise UnavailableError(
+            f"Store '{safe_url(store.url)}': SQLite is one machine's, and the run was begun on "
+            f"'{assignment.host}', not on '{here}'. Workers on several machines need PostgreSQL."
+        )
+    known = store.study(assignment.study) is not None
+    if not known or assignment.run_id not in {row.id for row in store.runs(assignment.study)}:
+        raise UnavailableError(
+            f"The store '{safe_url(store.url)}' does not have the run of study "
+            f"'{assignment.study}' that this worker is for. Set SELECTOR_STORE to the run's store "
+            "on every machine of the cluster, before its Ray is started there."
+        )
 
 
 def context_of(
@@ -111,7 +157,8 @@ def prepare_stored(
     Raises ProblemsError with all that is missing here and how to name it, ConflictError where the
     images are others than the study's.
     """
-    spec = from_plain(study.spec)
+    # This process is the worker, wherever the study's others are started.
+    spec = from_plain(study.spec).model_copy(update={"executor": MemberSpec(name="local")})
     if device is not None:
         spec = spec.model_copy(update={"device": device})
     if images is not None:

@@ -7,6 +7,8 @@ import os
 # Set before torch is imported, here and in every process that a test starts: threads of tests that
 # run side by side would wait for each other on the same cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Likewise before Ray is imported: its clusters of the tests listen on 127.0.0.1, on Linux too.
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
 import datetime as dt
 import itertools

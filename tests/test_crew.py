@@ -10,11 +10,13 @@ import torch
 from selector import crew
 from selector.crew import hardest_recipes, place, processes_that_fit, seated, seats_of
 from selector.environment import choose_devices, cores
+from selector.errors import ProblemsError, UnavailableError
 from selector.events import Event
 from selector.preflight import Prepared, prepare
 from selector.records import Seat
 from selector.run import ignore
 from selector.spec import parse_study
+from selector.spec.schema import MemberSpec
 
 STUDY = """\
 name: seated
@@ -122,3 +124,33 @@ def test_people_read_where_the_workers_sit() -> None:
     assert place(seated(2, ["cpu"], cores=2)) == "cpu, 2 workers of 1 thread"
     assert place(seated(2, ["cpu"], cores=8)) == "cpu, 2 workers of 4 threads"
     assert place((Seat(number=0, device="cpu"),)).startswith("cpu, ")
+
+
+def test_seats_elsewhere_have_the_devices_name_and_nothing_of_this_machine(
+    prepared: Prepared,
+) -> None:
+    far = asking(prepared, workers=3, device="cuda", executor=MemberSpec(name="ray"))
+    seats = seats_of(far, trials_left=8, observe=ignore)
+    assert seats == tuple(Seat(number=n, device="cuda") for n in range(3))
+    assert len(seats_of(far, trials_left=2, observe=ignore)) == 2
+    assert place(seats, executor="ray") == "ray, 3 workers"
+
+
+def test_a_gpu_that_is_elsewhere_need_not_be_here(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has what the test wants it to lack")
+    spec = parse_study(STUDY.replace("device: cpu", "device: cuda"))
+    with pytest.raises(UnavailableError, match="Device 'cuda' is not here"):
+        prepare(spec, base=tmp_path, observe=ignore)
+    far = spec.model_copy(update={"executor": MemberSpec(name="ray")})
+    assert prepare(far, base=tmp_path, observe=ignore).device == torch.device("cpu")
+
+
+def test_mistakes_in_the_executor_are_found_with_the_others(tmp_path: Path) -> None:
+    text = STUDY + "executor: {name: ray, adress: auto}\nsampler: tpee\n"
+    with pytest.raises(ProblemsError) as caught:
+        prepare(parse_study(text), base=tmp_path, observe=ignore)
+    assert len(caught.value.problems) == 2
+    assert "Did you mean 'address'" in str(caught.value)
+    with pytest.raises(ProblemsError, match="Did you mean 'local'"):
+        prepare(parse_study(STUDY + "executor: locale\n"), base=tmp_path, observe=ignore)

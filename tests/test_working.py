@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -12,6 +14,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from selector.errors import UnavailableError
 from selector.events import (
     EpochEnded,
     Event,
@@ -22,13 +25,16 @@ from selector.events import (
     TrialStarted,
     WorkerNote,
 )
+from selector.preflight import prepare
 from selector.records import Assignment, Seat, TrialEnd
 from selector.run import ignore, run
 from selector.search import objective, storage
 from selector.search import worker as worker_loop
 from selector.search.claims import Claim
+from selector.spec import parse_study
 from selector.store import Store
-from selector.working import work_for
+from selector.store.passwords import holds_password
+from selector.working import assignment_of, work_for
 
 STUDY = """\
 name: shared
@@ -186,3 +192,29 @@ def test_killed_workers_lose_no_trial_on_either_database(study: Path, store_url:
     kill_workers(study, store_url, workers=3)
 
     assert_ended_exactly(store_url, 4)
+
+
+def test_a_worker_whose_store_is_another_one_says_so(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(study, store=sqlite(study.parent, "right"), overrides=["budget.trials=1"])
+    run(study, store=sqlite(study.parent, "wrong"), overrides=["budget.trials=1"])
+    monkeypatch.setenv("SELECTOR_STORE", sqlite(study.parent, "wrong"))
+    told = Assignment(study="shared", run_id=2, folder=str(study.parent), host="far", store=None)
+    seat = Seat(number=0, device="cpu", threads=1)
+
+    with pytest.raises(UnavailableError, match="SQLite is one machine's"):
+        work_for(told, seat, ignore)
+    with pytest.raises(UnavailableError, match="Set SELECTOR_STORE to the run's store on every"):
+        work_for(replace(told, host=socket.gethostname()), seat, ignore)
+
+
+def test_a_password_is_not_told_to_workers_on_other_machines(study: Path) -> None:
+    spec = parse_study(STUDY + "executor: ray\n")
+    prepared = prepare(spec, base=study.parent, observe=ignore)
+    with Store.open(sqlite(study.parent, "plain")) as store:
+        assert assignment_of(prepared, store, run_id=1).store == store.url
+    assert holds_password("postgresql://u:x@h/db")
+    assert holds_password("postgresql://h/db?user=u&password=x")
+    assert not holds_password("postgresql://u@h/db")
+    assert not holds_password("postgresql://u:@h/db")

@@ -70,7 +70,7 @@ def validate(file: StudyFile, overrides: Overrides = None, output: SpecFormat = 
 
 def schema() -> None:
     """Print the JSON Schema of the study file, for editors that complete and check."""
-    from selector import metrics, writers
+    from selector import executors, metrics, writers
     from selector.search import pruners, samplers
     from selector.spec import json_schema
 
@@ -78,6 +78,7 @@ def schema() -> None:
         "sampler": samplers.NAMES,
         "pruner": pruners.NAMES,
         "writers": writers.NAMES,
+        "executor": executors.NAMES,
         "metric": metrics.names(),
     }
     data(json.dumps(json_schema(members=members), indent=2))

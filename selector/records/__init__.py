@@ -103,6 +103,7 @@ from selector.records.workers import (
     Assignment,
     HeldTrial,
     Lease,
+    ProcessName,
     Seat,
 )
 
@@ -153,6 +154,7 @@ __all__ = [
     "PickedScore",
     "Prediction",
     "Preprocessing",
+    "ProcessName",
     "ProxyAudit",
     "Recipe",
     "RunRow",

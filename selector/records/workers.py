@@ -15,13 +15,29 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessName:
+    """What tells a process from every other: its host, its number, and when it began.
+
+    `created` is in seconds after the machine was started.
+    """
+
+    host: str
+    pid: int
+    created: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """The run that a worker takes trials for; `folder` is where relative paths start."""
+    """The run that a worker takes trials for; `folder` is where relative paths start.
+
+    `host` is where the run was begun. Without a `store` the worker's own machine has to know it.
+    """
 
     study: str
     run_id: int
     folder: str
-    store: str = field(repr=False)  # the full URL, password included
+    host: str
+    store: str | None = field(repr=False)  # the full URL, password included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,12 +22,13 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from selector.errors import StoreSilentError
+from selector.errors import ConflictError, StoreSilentError
 from selector.events import Observer, nobody
 from selector.records import (
     Heat,
     Lease,
     Origin,
+    ProcessName,
     RunRow,
     Scalar,
     TrialEnd,
@@ -44,11 +45,12 @@ from selector.search.owners import (
     owners,
     process_named,
     reconcile,
+    release_trials_of,
     set_waiting,
     tell,
 )
 from selector.search.reports import Reports
-from selector.search.storage import reachable
+from selector.search.storage import held_reads, reachable
 from selector.settings import Settings, load_settings
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
@@ -227,10 +229,22 @@ class Claims:
             self._store.release_trial(self._spec.name, claim.number, lease=claim.heartbeat.lease)
             set_waiting(self._study, claim.trial._trial_id)
 
+    def take_from(self, process: ProcessName) -> None:
+        """Have what a process holds handed out again now: it is gone, or heard of no more.
+
+        Without this its trials come back when their leases are over, as they do where the store is
+        silent just now. Should it live on all the same, nothing that it writes counts.
+        """
+        with (
+            suppress(StoreSilentError, ConflictError),
+            self._locked(wait_seconds=HAND_BACK_SECONDS),
+        ):
+            release_trials_of(process, self._store, self._study, self._spec.name)
+
     @contextmanager
     def _locked(self, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
         lock = study_lock(self._store, self._spec.name, wait_seconds=wait_seconds)
-        with reachable(self._store), lock:
+        with reachable(self._store), lock, held_reads(self._study):
             yield
 
     def _build_sampler(self, number: int) -> BaseSampler:
@@ -287,7 +301,7 @@ class Claims:
     def _start(self, trial: optuna.Trial) -> TrialStart:
         """Draw all that makes the trial."""
         params = space.suggest(trial, self._spec)
-        known = self._study._storage.get_trial(trial._trial_id).user_attrs
+        known = trial.user_attrs
         retry_of = known.get(retrying.RETRY_OF)
         return TrialStart(
             number=trial.number,

@@ -10,15 +10,15 @@ import datetime as dt
 import math
 import socket
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from selector import processes
 from selector.events import Observer, TrialNote, nobody
-from selector.processes import process_lives
-from selector.processes import process_named as process_named  # part of what this module offers
-from selector.records import EpochRecord, HeldTrial, TrialEnd, TrialOutcome
+from selector.records import EpochRecord, HeldTrial, ProcessName, TrialEnd, TrialOutcome
 from selector.store import Store
 
 OWNER = "selector:owner"
@@ -80,6 +80,29 @@ def reconcile(
     return store.outcomes(name)
 
 
+def release_trials_of(
+    process: ProcessName, store: Store, study: optuna.Study, name: str
+) -> tuple[int, ...]:
+    """Hand out again what a process holds that is gone or cut off; the trials' numbers.
+
+    The caller holds the lock of the study. Should the process live on all the same, it has lost its
+    leases with this, and nothing that it writes counts.
+    """
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    ended = {row.number for row in store.outcomes(name) if row.state in _OPTUNA_STATES}
+    lost = [
+        trial
+        for trial in running
+        if trial.number not in ended
+        and OWNER in trial.user_attrs
+        and processes.same(_process_of(trial.user_attrs[OWNER]), process)
+    ]
+    for trial in lost:
+        store.release_trial(name, trial.number)
+        set_waiting(study, trial._trial_id)
+    return tuple(trial.number for trial in lost)
+
+
 def owners(study: optuna.Study) -> Mapping[int, Mapping[str, Any]]:
     """Who runs which trial."""
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -91,6 +114,11 @@ def listed(owners: Mapping[int, Mapping[str, Any]]) -> str:
     return "; ".join(
         f"trial {number} on {owner['host']}, pid {owner['pid']}" for number, owner in owners.items()
     )
+
+
+def process_named(pid: int | None = None) -> dict[str, Any]:
+    """What tells a process, by default this one, from every other, as a trial's owner has it."""
+    return asdict(processes.named(pid))
 
 
 def set_waiting(study: optuna.Study, trial_id: int) -> None:
@@ -168,7 +196,7 @@ def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     # A worker of it in a process of its own ends a little later, and holds its trial until then.
     if began_by is not None and (began_by == owner["pid"] or not here):
         return False
-    return not here or process_lives(owner)
+    return not here or processes.lives(_process_of(owner))
 
 
 def _owner_died(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
@@ -177,5 +205,9 @@ def _owner_died(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     if owner is None:
         return False
     if owner["host"] == socket.gethostname():
-        return not process_lives(owner)
+        return not processes.lives(_process_of(owner))
     return owner.get("run") not in runs_over
+
+
+def _process_of(owner: Mapping[str, Any]) -> ProcessName:
+    return ProcessName(host=owner["host"], pid=int(owner["pid"]), created=float(owner["created"]))

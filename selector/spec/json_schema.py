@@ -24,7 +24,7 @@ _DURATION: Node = {
     "description": "90s, 45m, 6h, 2d, 1h30m or a number of seconds",
 }
 _NULL: Node = {"type": "null"}
-_MEMBER_KEYS = ("sampler", "pruner")
+_MEMBER_KEYS = ("sampler", "pruner", "executor")
 # Text keys take a scalar's characters as written, so a class may be called 007.
 _TEXT = ["string", "number", "boolean"]
 _NARROW = ("integer", "number", "boolean")
@@ -36,8 +36,8 @@ _BELOW = ("items", "additionalProperties")
 def json_schema(*, members: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
     """The schema of study files as users write them, in plain JSON types.
 
-    `members` lists the known names of `sampler`, `pruner`, `writers` and `metric`. Without it any
-    sampler, pruner and writer will do, and all metrics are known.
+    `members` lists the known names of `sampler`, `pruner`, `executor`, `writers` and `metric`.
+    Without it any of the first four will do, and all metrics are known.
     """
     names = {"metric": metrics.names(), **(members or {})}
     schema = StudySpec.model_json_schema()

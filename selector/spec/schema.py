@@ -167,7 +167,7 @@ class TrainingSpec(Section):
 
 
 class MemberSpec(Section):
-    """A member of a family (sampler, pruner) by name, with its options."""
+    """A member of a family (sampler, pruner, executor) by name, with its options."""
 
     name: Text
     options: dict[str, Any] = Field(default={})
@@ -267,6 +267,7 @@ def _write_member(member: MemberSpec) -> Any:
 
 
 Sampler = Annotated[MemberSpec, BeforeValidator(_read_member), PlainSerializer(_write_member)]
+Executor = Annotated[MemberSpec, BeforeValidator(_read_member), PlainSerializer(_write_member)]
 Pruner = Annotated[MemberSpec, BeforeValidator(_read_pruner), PlainSerializer(_write_member)]
 Writers = Annotated[
     tuple[MemberSpec, ...],
@@ -319,6 +320,7 @@ class StudySpec(Section):
     notify: NotifySpec | None = None
     writers: Writers = ()  # TensorBoard, MLflow: who else is told of every trial
     device: Device = "auto"
+    executor: Executor = MemberSpec(name="local")
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1
     schedule: ScheduleSpec | None = None  # without one only people start it

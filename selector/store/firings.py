@@ -19,6 +19,7 @@ from selector.records import (
     Lease,
     OpenFiring,
     Outcome,
+    ProcessName,
     StoredSchedule,
 )
 from selector.store import leases
@@ -117,21 +118,21 @@ def take_firing(
     found: OpenFiring,
     lease: Lease,
     *,
-    owner: dict[str, Any],
+    owner: ProcessName,
     at: dt.datetime,
 ) -> bool:
     """Make a firing that waits, or whose scheduler is gone, one's own; False if it has changed.
 
-    `owner` has host, pid and created of the scheduler.
+    `owner` is the process of the scheduler.
     """
     firing = found.firing
     values = {
         "state": "running",
         "started_at": firing.started_at or at,
         "takeovers": firing.takeovers + (firing.state == "running"),
-        "host": owner["host"],
-        "pid": owner["pid"],
-        "process_created": owner["created"],
+        "host": owner.host,
+        "pid": owner.pid,
+        "process_created": owner.created,
         "lease_token": lease.token,
         "lease_until": leases.lease_end(connection, lease),
     }

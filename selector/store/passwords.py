@@ -30,6 +30,11 @@ def safe_url(url: str | URL) -> str:
     return shown.replace(quote_plus(HIDDEN), HIDDEN)
 
 
+def holds_password(url: str | URL) -> bool:
+    """Whether there is anything in the URL that must not be shown."""
+    return any(_given(make_url(url)))
+
+
 def without_password(text: str, url: URL) -> str:
     """A message with the password of `url`, and of any URL that it quotes, written as `***`."""
     for secret in _passwords(url):
@@ -44,11 +49,15 @@ def without_passwords(text: str) -> str:
 
 
 def _passwords(url: URL) -> list[str]:
+    return sorted((p for p in _given(url) if len(p) >= _SHORTEST), key=len, reverse=True)
+
+
+def _given(url: URL) -> list[str]:
     given = [str(url.password or "")]
     for key in _SECRET_KEYS:
         value = url.query.get(key, ())
         given += [value] if isinstance(value, str) else list(value)
-    return sorted((p for p in given if len(p) >= _SHORTEST), key=len, reverse=True)
+    return given
 
 
 def _without_parsing(text: str) -> str:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from selector.records import DueFiring, Firing, Lease, OpenFiring, Outcome, StoredSchedule
+from selector.records import (
+    DueFiring,
+    Firing,
+    Lease,
+    OpenFiring,
+    Outcome,
+    ProcessName,
+    StoredSchedule,
+)
 from selector.store import firings
 from selector.store.engine import reaching, writing
 
@@ -54,9 +61,7 @@ class Schedules:
         with self._transaction(self._reading) as connection:
             return firings.open_firings(connection, after_restart_seconds=after_restart_seconds)
 
-    def take(
-        self, found: OpenFiring, lease: Lease, *, owner: dict[str, Any], at: dt.datetime
-    ) -> bool:
+    def take(self, found: OpenFiring, lease: Lease, *, owner: ProcessName, at: dt.datetime) -> bool:
         """Make a firing that waits, or whose scheduler is gone, one's own."""
         with self._transaction(self._writing) as connection:
             return firings.take_firing(connection, found, lease, owner=owner, at=at)

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "overhead": [
         *("--stored", "0", "12", "--trials", "2", "--epochs", "3", "--databases", "sqlite"),
     ],
+    "claims": ["--workers", "2", "--trials", "1"],
     "study": [*TOY, "--images", "64", "--epochs", "1", "--trials", "6", "--bound", "1"],
     "probes": [*TOY, "--images", "64", "--epochs", "1", "--trials", "2"],
     "workers": [*TOY[:-1], "1", "--images", "64", "--epochs", "1", "--trials", "3"],

@@ -18,7 +18,7 @@ import pytest
 from selector import executors
 from selector.errors import ConflictError, UnavailableError, UnknownNameError
 from selector.events import EpochEnded, Event, WorkerNote
-from selector.executors import local
+from selector.executors import base
 from selector.executors.base import RESTARTS, Executor, Worker
 from selector.records import Seat
 from tests.executors import workers
@@ -27,9 +27,17 @@ PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(params=executors.NAMES)
-def executor(request: pytest.FixtureRequest) -> Executor:
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of each member of the family, with what it needs at hand."""
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
+    return str(request.param)
+
+
+@pytest.fixture
+def executor(name: str) -> Executor:
     """Each member of the family."""
-    return executors.load(request.param)
+    return executors.load(name)
 
 
 def seats(count: int) -> list[Seat]:
@@ -164,7 +172,7 @@ def test_an_interrupt_stops_every_worker_and_leaves_none(
 def test_a_worker_that_does_not_stop_is_killed(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(base, "GRACE_SECONDS", 0.2)
 
     def interrupt(event: Event) -> None:
         raise KeyboardInterrupt
@@ -190,7 +198,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("name", executors.NAMES)
 def test_workers_end_with_the_process_that_started_them_even_when_it_is_killed(
     name: str, tmp_path: Path
 ) -> None:

@@ -7,7 +7,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
+
+import psutil
 
 from selector.errors import ConflictError
 from selector.events import EpochEnded, Observer, TrialEnded
@@ -117,3 +120,38 @@ def cannot_be_stopped(folder: Path, seat: Seat, observe: Observer) -> str:
     observe(epoch(seat.number, 1))
     threading.Event().wait(120)
     return "never"
+
+
+def works_in_its_second_life(folder: Path, seat: Seat, observe: Observer) -> str:
+    """Leaves a file with its number in each life; the first one waits for its end."""
+    first = not list(folder.glob("*.life"))
+    (folder / f"{os.getpid()}.life").write_text(str(os.getpid()))
+    observe(epoch(seat.number, 1))
+    if first:
+        time.sleep(120)
+    return "done"
+
+
+def names_its_settings(seat: Seat, observe: Observer) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("SELECTOR_")}
+
+
+def lists_open_ports(seat: Seat, observe: Observer) -> tuple[list[str], list[int]]:
+    """The addresses that all processes of the program listen on that started the worker's Ray."""
+    top = psutil.Process()
+    while "program.py" not in " ".join(top.cmdline()):
+        parent = top.parent()
+        assert parent is not None
+        top = parent
+    family = [top, *top.children(recursive=True)]
+    return listening(family), [each.pid for each in family[1:]]
+
+
+def listening(family: Iterable[psutil.Process]) -> list[str]:
+    """The addresses that processes listen on, each once."""
+    found = set()
+    for process in family:
+        for connection in process.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                found.add(connection.laddr.ip.removeprefix("::ffff:"))
+    return sorted(found)

@@ -15,8 +15,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from selector import processes
+from selector.errors import TrialLostError
 from selector.events import Event, Observer, TrialNote, nobody
-from selector.records import EpochRecord, TrialEnd
+from selector.records import EpochRecord, ProcessName, TrialEnd
 from selector.search import pruners, storage
 from selector.search.claims import Claim, Claims
 from selector.search.owners import MOST_DEATHS, OWNER, process_named
@@ -356,3 +358,70 @@ def test_workers_started_together_never_share_a_trial_nor_exceed_the_budget(
         numbers = [taken.get(timeout=120) for _ in range(12)]
     assert Counter(numbers) == Counter(range(12))
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
+
+
+FAR = ProcessName(host="far", pid=7, created=1000.0)
+
+
+def give_to(claim: Claim, process: ProcessName) -> None:
+    """Have another machine's process hold the trial."""
+    owner = {**claim.trial.user_attrs[OWNER], **dataclasses.asdict(process)}
+    claim.trial.set_user_attr(OWNER, owner)
+
+
+def test_what_a_lost_process_held_is_handed_out_again_before_its_lease_is_over(
+    store: Store, six: StudySpec
+) -> None:
+    claims, study = open_claims(store, six, register_study(store, six))
+    far, other = take(claims), take(claims)
+    give_to(far, FAR)
+
+    claims.take_from(FAR)
+
+    assert states(study)[far.number] == TrialState.WAITING
+    assert states(study)[other.number] == TrialState.RUNNING
+    again = take(claims)
+    assert (again.number, again.params) == (far.number, far.params)
+
+
+def test_a_process_that_was_only_cut_off_can_write_nothing_afterwards(
+    store: Store, six: StudySpec
+) -> None:
+    claims, study = open_claims(store, six, register_study(store, six))
+    far = take(claims)
+    give_to(far, FAR)
+    claims.take_from(FAR)
+
+    with pytest.raises(TrialLostError):
+        claims.end(far, pruned(far.number))
+    assert states(study)[far.number] == TrialState.WAITING
+    with pytest.raises(TrialLostError):
+        claims.end(far, pruned(take(claims).number))
+
+
+def test_another_process_under_the_same_number_keeps_its_trial(
+    store: Store, six: StudySpec
+) -> None:
+    claims, study = open_claims(store, six, register_study(store, six))
+    held = take(claims)
+    earlier = dataclasses.replace(processes.named(), created=1.0)
+
+    claims.take_from(earlier)
+
+    assert states(study)[held.number] == TrialState.RUNNING
+
+
+def test_a_trial_that_ended_before_its_process_was_lost_stays_ended(
+    store: Store, six: StudySpec
+) -> None:
+    claims, study = open_claims(store, six, register_study(store, six))
+    ended = take(claims)
+    give_to(ended, FAR)
+    # Its row was written, Optuna was not told: the process was lost in between.
+    store.finish_trial(six.name, pruned(ended.number), lease=ended.heartbeat.lease)
+
+    claims.take_from(FAR)
+
+    assert store.trials(six.name)[ended.number].state == "pruned"
+    assert take(claims).number != ended.number
+    assert states(study)[ended.number] == TrialState.PRUNED

@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
+from selector import processes
 from selector.errors import UnavailableError
 from selector.events import Event, ScheduleNote
 from selector.interrupts import HOLD_SECONDS
-from selector.processes import process_named
 from selector.records import Firing, Lease, OpenFiring, Outcome
 from selector.reporting import figures
 from selector.service.schedule.files import ScheduledStudy
@@ -46,7 +46,7 @@ class Running:
         self._launch = launch
         self._watch = watch
         self._lease_seconds = lease_seconds
-        self._me = process_named()
+        self._me = processes.named()
         self._live: dict[int, _Running] = {}
         self._tokens: set[str] = set()
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from selector import processes
 from selector.errors import InterruptedRun, StoreSilentError
 from selector.events import ScheduleNote, StoreAnswers, StoreSilent
 from selector.interrupts import Terminated, terminable
-from selector.processes import process_lives
-from selector.records import DueFiring, OpenFiring, Outcome, StoredSchedule
+from selector.records import DueFiring, OpenFiring, Outcome, ProcessName, StoredSchedule
 from selector.service.schedule.clock import Clock, StoreClock
 from selector.service.schedule.decisions import current, decide
 from selector.service.schedule.files import Listing, ScheduledStudy, StudyFiles
@@ -179,9 +179,8 @@ class Scheduler:
         firing = found.firing
         if firing.id in self._running:
             return False
-        owner = {"pid": firing.pid, "created": found.process_created}
         here = firing.host == socket.gethostname()
-        if self._running.gave_up(found) or (here and not process_lives(owner)):
+        if self._running.gave_up(found) or (here and not _lives(found)):
             return True
         # Nobody could renew a lease while the store was away.
         if time.monotonic() - self._answers_since < self._lease_seconds:
@@ -239,3 +238,13 @@ class Scheduler:
 
 def _skip_line(due: DueFiring, study: ScheduledStudy) -> str:
     return f"due {moment(due.due, study.schedule.timezone)}: skipped, {due.line}"
+
+
+def _lives(found: OpenFiring) -> bool:
+    """Whether the process that took a firing on this machine is still there."""
+    firing = found.firing
+    if firing.host is None or firing.pid is None or found.process_created is None:
+        return False
+    return processes.lives(
+        ProcessName(host=firing.host, pid=firing.pid, created=found.process_created)
+    )
