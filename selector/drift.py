@@ -20,6 +20,7 @@ EDITABLE = (
     "trials_per_device",
     "finals",
     "funnel",
+    "history",
     "keep",
     "threshold",
     "training.checkpoint_seconds",

@@ -60,6 +60,8 @@ def json_schema(*, members: Mapping[str, Sequence[str]] | None = None) -> dict[s
         "anyOf": [{"enum": ["none"]}, {"type": "integer", "minimum": 2, "maximum": 20}]
     }
     properties["finals"] = {"anyOf": [{"enum": ["off"]}, {"$ref": "#/$defs/FinalsSpec"}]}
+    history = {"anyOf": [{"enum": ["off", "auto"]}, {"$ref": "#/$defs/HistorySpec"}]}
+    properties["history"] = {**history, "default": "off"}
     for key in MAY_BE_EMPTY:
         properties[key] = {"anyOf": [_without_notes(properties[key]), _NULL]}
     opened = _open(schema)

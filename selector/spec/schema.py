@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PlainSerializer,
@@ -25,8 +24,10 @@ from selector.records import Goal, Scalar
 from selector.spec import conditions
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, LogUniform, values_of
 from selector.spec.durations import Duration
+from selector.spec.history import History
 from selector.spec.mistakes import Mistake, refuse
 from selector.spec.parameters import PARAMETERS, STAGES, show
+from selector.spec.section import STRICT
 from selector.spec.space import Domain, Space
 
 Text = Annotated[str, Field(min_length=1)]
@@ -47,8 +48,7 @@ MAY_BE_EMPTY = ("backbones", "training", "budget", "start_from", "finals", "limi
 class Section(BaseModel):
     """Base of every part of a study file: frozen, and unknown keys are mistakes."""
 
-    # Strict, for YAML already has types: `trials: true` is a mistake and not one trial.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
 
 _Part = TypeVar("_Part", bound=Section)
@@ -289,6 +289,7 @@ class StudySpec(Section):
     pruner: Pruner = MemberSpec(name="auto")
     budget: BudgetSpec = BudgetSpec()
     start_from: StartFrom = ()
+    history: History = None  # written `off`: results depend on this study alone
     funnel: Literal["auto", "off"] = "auto"
     threshold: Decision = 0.5  # of two classes, for export
     finals: Finals = FinalsSpec()  # None, written `off`: there are none

@@ -32,7 +32,7 @@ LONGEST_SECONDS = 3600.0
 
 def lease_end(connection: Connection, lease: Lease) -> ColumnElement[float]:
     """When a lease that is taken or renewed now will be over."""
-    return _now(connection) + lease.seconds
+    return now(connection) + lease.seconds
 
 
 def renew_lease(connection: Connection, study: str, number: int, lease: Lease) -> bool:
@@ -72,7 +72,7 @@ def held_trials(
         select(
             TrialTable.number,
             TrialTable.lease_token,
-            case((TrialTable.lease_until.is_not(None), until - _now(connection))),
+            case((TrialTable.lease_until.is_not(None), until - now(connection))),
         ).where(TrialTable.study_id == study_id(connection, study), TrialTable.state == "running")
     ).all()
     return tuple(
@@ -85,7 +85,8 @@ def _plausible(seconds: float | None) -> float | None:
     return 0.0 if seconds is not None and seconds > LONGEST_SECONDS else seconds
 
 
-def _now(connection: Connection) -> ColumnElement[float]:
+def now(connection: Connection) -> ColumnElement[float]:
+    """The present second on the clock of leases."""
     if connection.dialect.name == "sqlite":
         return literal(time.monotonic())
     return cast(extract("epoch", func.clock_timestamp()), Double)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -47,6 +48,7 @@ from selector.store import (
 )
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
 from selector.store.migrate import migrate
+from selector.store.shelves import Champions, History
 
 
 class Store:
@@ -58,6 +60,9 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writing = writing(engine)
+        both = (partial(self._transaction, self.engine), partial(self._transaction, self._writing))
+        self.champions = Champions(*both)
+        self.history = History(*both)
 
     @classmethod
     def open(cls, url: str) -> Self:
