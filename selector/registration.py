@@ -48,20 +48,14 @@ def register(
     the store is then unchanged. With `accept_drift` only changes of metric, task or validation
     images are refused. By `costs` the study's limits leave networks out of its search.
     """
-    weights = _weights(spec, base=base)
+    weights = weight_hashes(spec, base=base)
     with reachable(store), study_lock(store, spec.name):
         stored = store.study(spec.name)
         if stored is None:
             created = _row(spec, summary, version=1, created_at=dt.datetime.now(dt.UTC))
             store.create_study(created)
             return Registered(created, weights)
-        drift = compare(
-            stored,
-            spec,
-            summary,
-            weights_before=_weights_before(store, stored),
-            weights_now=weights,
-        )
+        drift = drift_since(store, stored, spec, summary, weights=weights)
         _refuse(drift, spec.name, accept_drift=accept_drift)
         version = stored.version
         if drift.wider or any(line.startswith("  search.") for line in drift.doubtful):
@@ -79,6 +73,19 @@ def register(
         ):
             store.update_study(row)
         return Registered(row, weights, accepted=drift.doubtful, wider=drift.wider)
+
+
+def drift_since(
+    store: Store,
+    stored: StudyRow,
+    spec: StudySpec,
+    summary: DataSummary,
+    *,
+    weights: Mapping[str, str],
+) -> Drift:
+    """What changed since a study was stored; `weights` as from `weight_hashes`."""
+    before = _weights_before(store, stored)
+    return compare(stored, spec, summary, weights_before=before, weights_now=weights)
 
 
 def _refuse(drift: Drift, name: str, *, accept_drift: bool) -> None:
@@ -111,7 +118,7 @@ def _row(
     )
 
 
-def _weights(spec: StudySpec, *, base: Path) -> dict[str, str]:
+def weight_hashes(spec: StudySpec, *, base: Path) -> dict[str, str]:
     """Hashes of the weight files that the study file names, by backbone."""
     found = {}
     for name in spec.backbone_names:

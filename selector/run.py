@@ -24,7 +24,7 @@ from selector.records import Leaderboard, RunStart, RunStatus, Seat
 from selector.registration import ACCEPTED, WEIGHTS, Registered
 from selector.reporting.failures import cause_lines
 from selector.reporting.ranking import rank
-from selector.search import pruners, storage, versions
+from selector.search import history, pruners, storage, versions
 from selector.search.budget import ended_by_failures
 from selector.search.claims import Claims
 from selector.search.finals import refuse_other_folds, run_finals
@@ -59,16 +59,31 @@ def run(
     """
     path = Path(study_file)
     prepared = load_prepared(path, overrides=overrides, observe=observe)
-    spec = prepared.spec
     with Store.open(store or load_settings().store) as opened:
-        refuse_other_folds(opened, spec)
-        registered, prepared = admit(prepared, opened, observe=observe, accept_drift=accept_drift)
-        left = spec.budget.trials - opened.counts(spec.name).finished
-        seats = seats_of(prepared, trials_left=left, observe=observe)
         command = f"selector run {path}"
-        reason = _run(registered, prepared, opened, seats=seats, observe=observe, command=command)
-        board = rank(opened, spec.name, observe=observe)
-        causes = cause_lines(opened.trials(spec.name)) if not board.candidates else ()
+        return run_prepared(
+            prepared, opened, command=command, observe=observe, accept_drift=accept_drift
+        )
+
+
+def run_prepared(
+    prepared: Prepared,
+    store: Store,
+    *,
+    command: str,
+    observe: Observer = ignore,
+    accept_drift: bool = False,
+) -> Leaderboard:
+    """`run` for a study that is checked already, in an open store; `command` is for the record."""
+    spec = prepared.spec
+    refuse_other_folds(store, spec)
+    history.check(store, spec)
+    registered, prepared = admit(prepared, store, observe=observe, accept_drift=accept_drift)
+    left = spec.budget.trials - store.counts(spec.name).finished
+    seats = seats_of(prepared, trials_left=left, observe=observe)
+    reason = _run(registered, prepared, store, seats=seats, observe=observe, command=command)
+    board = rank(store, spec.name, observe=observe)
+    causes = cause_lines(store.trials(spec.name)) if not board.candidates else ()
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
             f"Study '{spec.name}' ended ({reason}) and no trial completed: "
@@ -137,7 +152,10 @@ def _run(
         for event in _changes(registered):
             observe(event)
         observe(_ready(prepared, store, seats=seats))
-        claims.plan(order=backbone_order(claims, context))
+        history.remember_images(claims, context, prepared.dataset)
+        order = backbone_order(claims, context)
+        reused = [each.params for each in history.recipes(claims, context)]
+        claims.plan(order=order, reused=reused)
         if len(seats) == 1:  # in this process, which starts at once and hears Ctrl-C itself
             reason = work(claims, context)
         else:

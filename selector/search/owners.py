@@ -81,6 +81,16 @@ def process_named(pid: int | None = None) -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": pid, "created": _seconds_after_boot(pid)}
 
 
+def is_gone(process: Mapping[str, Any]) -> bool:
+    """Whether a process, as from `process_named`, has ended on this host; never true of others."""
+    if process["host"] != socket.gethostname():
+        return False
+    try:
+        return abs(_seconds_after_boot(int(process["pid"])) - float(process["created"])) >= 1.0
+    except psutil.NoSuchProcess:
+        return True
+
+
 def set_waiting(study: optuna.Study, trial_id: int) -> None:
     """Have Optuna hand a running trial out again."""
     # Optuna has no public way back to WAITING; its storage allows it and keeps the number,
@@ -113,12 +123,7 @@ def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     # A worker of it in a process of its own ends a little later, and holds its trial until then.
     if began_by is not None and (began_by == owner["pid"] or not here):
         return False
-    if not here:
-        return True
-    try:
-        return abs(_seconds_after_boot(int(owner["pid"])) - float(owner["created"])) < 1.0
-    except psutil.NoSuchProcess:
-        return False
+    return not is_gone(owner)
 
 
 def _seconds_after_boot(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""Champion against challenger on the same validation samples: is the new one better beyond noise?"""
+"""Champion and challenger on the same validation samples: is the new one better beyond noise?"""
 
 from __future__ import annotations
 
