@@ -109,7 +109,7 @@ def latest_study(store: Store, family: str) -> str:
 
 def bundle_of(champion: Champion) -> Path:
     """The folder of a champion's bundle."""
-    return (load_settings().artifacts / champion.bundle).absolute()
+    return champion.folder(load_settings().artifacts)
 
 
 def require_bundle(champion: Champion) -> Path:

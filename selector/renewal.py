@@ -32,7 +32,7 @@ from selector.records import (
     StudyRow,
     TrialRow,
 )
-from selector.reporting import figures
+from selector.reporting.champions import challenge_words
 from selector.run import ignore, run_prepared
 from selector.selection.challenge import Mask, challenge, is_better, too_few
 from selector.settings import load_settings
@@ -256,14 +256,5 @@ def _other_classes(predictor: BundlePredictor, study: StudyRow) -> str | None:
 
 
 def _said(found: Challenge) -> str:
-    """The comparison in one line."""
-    scores = (
-        f"{figures.score(found.challenger_score)} against {figures.score(found.champion_score)}"
-    )
     how = "better beyond noise" if is_better(found) else "not better beyond noise"
-    left_out = f", {found.excluded} that it was trained on left out" if found.excluded else ""
-    return (
-        f"{how}: {found.metric} {scores} of the champion on {found.samples} validation samples"
-        f"{left_out} (difference {found.difference:+.3f}, 95% "
-        f"{figures.interval(found.low, found.high)}, p {figures.p_value(found.p_value)})"
-    )
+    return f"{how}: {challenge_words(found)}"

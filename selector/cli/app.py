@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from selector.cli import (
+    championing,
     diagnosis,
     exporting,
     freeing,
@@ -90,6 +91,7 @@ for group in (
     results,
     sealing,
     exporting,
+    championing,
     predicting,
     freeing,
     serving,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from selector.records.aliases import Goal
@@ -37,6 +38,10 @@ class Champion:
     bundle: str
     fingerprint: str  # of the data that it was trained on
     made_at: dt.datetime
+
+    def folder(self, artifacts: Path) -> Path:
+        """Where the bundle lies, given the artifacts folder of this machine."""
+        return (artifacts / self.bundle).absolute()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import math
 import zlib
 from typing import Any
 
@@ -121,7 +122,7 @@ def record_decision(
         "who": decision.who,
         "champion_id": key,
         "previous_id": previous,
-        "challenge": None if challenge is None else dataclasses.asdict(challenge),
+        "challenge": None if challenge is None else _finite(dataclasses.asdict(challenge)),
         "at": dt.datetime.now(dt.UTC),
     }
     try:
@@ -177,12 +178,23 @@ def _promotion(row: Row[Any], champions: dict[int, Champion]) -> Promotion:
             trial=row.trial,
             reason=row.reason,
             who=row.who,
-            challenge=None if row.challenge is None else Challenge(**row.challenge),
+            challenge=None if row.challenge is None else _challenge(row.challenge),
         ),
         champion=champions[row.champion_id],
         previous=None if row.previous_id is None else champions[row.previous_id],
         at=row.at,
     )
+
+
+def _finite(plain: dict[str, Any]) -> dict[str, Any]:
+    """Numbers that are none as null, for PostgreSQL's JSON knows no NaN."""
+    numbers = {k: v for k, v in plain.items() if isinstance(v, float) and not math.isfinite(v)}
+    return {**plain, **dict.fromkeys(numbers)}
+
+
+def _challenge(plain: dict[str, Any]) -> Challenge:
+    known: dict[str, Any] = {key: math.nan if v is None else v for key, v in plain.items()}
+    return Challenge(**known)
 
 
 # --- what champions say of later data -----------------------------------------------------------
