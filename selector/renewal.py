@@ -7,7 +7,7 @@ data, and one champion, the bundle that is shipped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -89,14 +89,15 @@ def _unchanged(
 ) -> Renewal | None:
     """Why there is nothing to do; None where there is."""
     made = [each for each in decisions if each.decision.action not in ("by_hand", "rollback")]
-    last = made[-1].decision if made else None
-    if changes or last is None or last.study != edition.study:
+    if changes or not made or made[-1].decision.study != edition.study:
         return None
-    if accept and last.action == "undecided":
+    last = made[-1].decision
+    open_still = last.action == "undecided" and made[-1] is decisions[-1]
+    if accept and open_still:
         return None
     reason = "the data is unchanged, so nothing was searched and nothing swapped"
-    if last.action == "undecided":
-        reason += f"; still undecided, {last.reason}"
+    if open_still:
+        reason += f". Still undecided: {last.reason}. {_ways_out(last.study, last.trial)}"
     return Renewal(
         name=edition.name,
         outcome="unchanged",
@@ -127,7 +128,7 @@ class _Case:
             )
         pick = candidate_of(self.store, study.name)
         if not self.decisions:
-            return self._swap(pick, "first", f"first candidate of '{self.edition.name}'")
+            return self._swap(pick, "first", "there was none before")
         champion = self.decisions[-1].champion
         if (champion.study, champion.trial) == (study.name, pick.number):
             return self._stay(pick, "kept", "the champion is still the pick")
@@ -139,7 +140,8 @@ class _Case:
         if hindrance is not None:
             if accept:
                 return self._swap(pick, "swap", f"accepted by hand although {hindrance}")
-            return self._stay(pick, "undecided", f"{hindrance}. {self._ways_out(pick)}")
+            left = self._stay(pick, "undecided", hindrance)
+            return replace(left, reason=f"{hindrance}. {_ways_out(study.name, pick.number)}")
         found = self._challenge(champion, predictor, pick, unknown=unknown)
         if is_better(found):
             return self._swap(pick, "swap", _said(found), challenge=found)
@@ -232,11 +234,12 @@ class _Case:
             challenge=challenge,
         )
 
-    def _ways_out(self, pick: TrialRow) -> str:
-        return (
-            f"To swap all the same: selector promote {self.edition.study} --trial {pick.number}, "
-            "or selector renew FILE --accept"
-        )
+
+def _ways_out(study: str, trial: int) -> str:
+    return (
+        f"To swap all the same: selector promote {study} --trial {trial}, "
+        "or selector renew FILE --accept"
+    )
 
 
 def _other_classes(predictor: BundlePredictor, study: StudyRow) -> str | None:
@@ -256,5 +259,5 @@ def _other_classes(predictor: BundlePredictor, study: StudyRow) -> str | None:
 
 
 def _said(found: Challenge) -> str:
-    how = "better beyond noise" if is_better(found) else "not better beyond noise"
-    return f"{how}: {challenge_words(found)}"
+    how = "is better" if is_better(found) else "is not better"
+    return f"the challenger {how} beyond noise: {challenge_words(found)}"

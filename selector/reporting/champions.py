@@ -19,6 +19,14 @@ _WORDS = {
     "by_hand": "by hand",
     "rollback": "rolled back",
 }
+_TITLES = {
+    "first": "new champion",
+    "swap": "champion replaced",
+    "kept": "champion kept",
+    "undecided": "undecided",
+    "unchanged": "nothing to do",
+    "busy": "busy",
+}
 _FLAT = (
     "number",
     "at",
@@ -120,7 +128,7 @@ def renewal_page(found: Renewal, *, artifacts: Path) -> Page:
         of = f"trial {champion.trial} of {figures.safe(champion.study)}"
         shown.insert(0, ("champion", of))
     return Page(
-        title=f"{figures.safe(found.name)}: {_WORDS.get(found.outcome, found.outcome)}: {said}",
+        title=f"{figures.safe(found.name)}: {_TITLES[found.outcome]}; {said}",
         facts=tuple(shown),
         document=lambda: {
             "name": found.name,
