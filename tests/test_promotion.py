@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -13,7 +15,8 @@ from typer.testing import CliRunner, Result
 from selector.cli.app import app
 from selector.errors import ConflictError, InputError, LimitsUnmetError
 from selector.exporters import gate
-from selector.promotion import bundle_of, promote, rollback
+from selector.promotion import bundle_of, in_line, promote, rollback
+from selector.records import Champion, Decision, Promotion
 from selector.store import Store
 from tests.garden import SPRING, grow
 
@@ -38,29 +41,54 @@ def others(store: Store) -> list[int]:
 def test_a_candidate_is_promoted_by_hand_and_rolled_back_again(garden: Path, store: Store) -> None:
     first = store.champions.present("flowers")
     assert first is not None
-    one, other = others(store)[:2]
+    one = others(store)[0]
     by_hand = promote(store, "flowers", trial=one, reason="fewer mistakes on roses")
     assert by_hand.champion.trial == one and by_hand.previous == first
     assert bundle_of(by_hand.champion).is_dir()
-    promote(store, "flowers", trial=other)
-    assert rollback(store, "flowers").champion.trial == one
-    assert rollback(store, "flowers", reason="as it was").champion == first
+    with pytest.raises(ConflictError, match="is the champion already"):
+        promote(store, "flowers", trial=one)
+    assert rollback(store, "flowers").champion == first
     with pytest.raises(InputError, match="no earlier champion"):
         rollback(store, "flowers")
     said = [(d.decision.action, d.decision.reason) for d in store.champions.decisions("flowers")]
     assert said[1:] == [
         ("by_hand", "fewer mistakes on roses"),
-        ("by_hand", "promoted by hand"),
-        ("rollback", f"back from trial {other} of 'flowers'"),
-        ("rollback", "as it was"),
+        ("rollback", f"back from trial {one} of 'flowers'"),
     ]
 
 
-def test_the_champion_itself_is_not_promoted_again(garden: Path, store: Store) -> None:
-    champion = store.champions.present("flowers")
-    assert champion is not None
-    with pytest.raises(ConflictError, match="is the champion already"):
-        promote(store, "flowers", trial=champion.trial)
+def test_going_back_again_and_again_goes_further_back() -> None:
+    a, b, c = (champion(number) for number in (1, 2, 3))
+    line: list[Promotion] = []
+    for action, after in (("first", a), ("swap", b), ("kept", b), ("by_hand", c)):
+        line.append(decided(action, after))
+    assert in_line(line) == [a, b, c]
+    assert in_line([*line, decided("rollback", b)]) == [a, b]
+    assert in_line([*line, decided("rollback", b), decided("rollback", a)]) == [a]
+    assert in_line([*line, decided("rollback", b), decided("swap", c)]) == [a, b, c]
+
+
+def champion(number: int) -> Champion:
+    return Champion(
+        id=number,
+        name="flowers",
+        study="flowers",
+        trial=number,
+        bundle=f"flowers/{number}",
+        fingerprint="f",
+        made_at=dt.datetime(2026, 1, number, tzinfo=dt.UTC),
+    )
+
+
+def decided(action: Any, after: Champion) -> Promotion:
+    return Promotion(
+        number=1,
+        name="flowers",
+        decision=Decision(action=action, study="flowers", trial=0, reason="", who="me@here"),
+        champion=after,
+        previous=None,
+        at=after.made_at,
+    )
 
 
 def test_what_fails_the_gate_is_not_promoted(

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from selector import data
 from selector.errors import ConflictError, InputError
 from selector.events import EditionBegun, Event, HistoryChosen, TrialStarted
 from selector.promotion import bundle_of
 from selector.records import Renewal
 from selector.renewal import renew
 from selector.run import run
+from selector.spec.schema import DataSpec, SplitSpec
 from selector.store import Store
 from selector.store.shelves import Champions
 from tests.garden import AUTUMN, SPRING, SUMMER, grow, replant
@@ -25,6 +27,7 @@ def store(garden: Path) -> Iterator[Store]:
         yield opened
 
 
+@pytest.mark.storm
 def test_in_a_week_the_champion_changes_exactly_when_the_data_truly_changed(
     bare_garden: Path,
 ) -> None:
@@ -113,9 +116,6 @@ def test_samples_that_the_champion_was_trained_on_do_not_judge_it(
 def test_a_champion_that_knows_nearly_all_samples_is_left_alone(garden: Path, store: Store) -> None:
     marks = store.champions.trained_on(store.champions.all_of("flowers")[0])
     images = garden / "images"
-    from selector import data
-    from selector.spec.schema import DataSpec, SplitSpec
-
     split = SplitSpec(validation=0.3, test=0.1)
     dataset = data.inspect(DataSpec(path=str(images), split=split), base=garden)
     known = dataset.splits.train.tolist()
@@ -192,14 +192,13 @@ def test_of_two_renewals_at_once_one_goes_on_and_the_other_says_so(garden: Path)
 def test_a_champion_that_is_changed_by_hand_meanwhile_is_not_overruled(
     garden: Path, store: Store
 ) -> None:
-    replant(garden / "images", SUMMER, seed=3)
+    grow(garden / "images", SPRING, 20, seed=2)
     by_hand = next(c for c in store.champions.all_of("flowers"))
-    other = next(t.number for t in store.trials("flowers") if t.number != by_hand.trial)
-    changed: list[int] = []
+    changed: list[Event] = []
 
     def meanwhile(event: Event) -> None:
         if isinstance(event, TrialStarted) and not changed:
-            changed.append(other)
+            changed.append(event)
             decisions = store.champions.decisions("flowers")
             store.champions.decide(
                 "flowers", decisions[-1].decision, after=len(decisions), champion=by_hand
@@ -224,6 +223,7 @@ def test_a_damaged_bundle_is_noticed_before_anything_is_searched(
     assert not [event for event in seen if isinstance(event, TrialStarted)]
 
 
+@pytest.mark.storm
 def test_a_study_that_was_run_before_any_renewal_is_the_first_edition(bare_garden: Path) -> None:
     run("study.yaml")
     replant(bare_garden / "images", SUMMER, seed=3)
@@ -240,6 +240,7 @@ def test_a_changed_study_file_is_searched_too(garden: Path, store: Store) -> Non
     assert store.require_study("flowers.e2").spec["training"]["class_weights"] == "balanced"
 
 
+@pytest.mark.storm
 def test_data_that_comes_back_is_not_searched_again(garden: Path, store: Store) -> None:
     spring = garden / "spring"
     shutil.copytree(garden / "images", spring)
