@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +95,6 @@ def too_few(study: StudyRow, unknown: Mask) -> str | None:
 def _only(study: StudyRow, kept: Mask) -> StudyRow:
     """The study as if its validation split had no other samples."""
     data = study.data
-    ids = tuple(data.validation_ids[index] for index in np.flatnonzero(kept))
+    ids = tuple(compress(data.validation_ids, kept))
     kept_data = replace(data, validation_ids=ids, validation_labels=data.validation_labels[kept])
     return replace(study, data=kept_data)

@@ -95,7 +95,7 @@ def _landmarks(one: MetaFeatures, other: MetaFeatures) -> list[float]:
 
 
 def _ratio(one: float, other: float) -> float:
-    return abs(math.log(max(one, 1.0) / max(other, 1.0)))
+    return abs(math.log(max(one, 1.0)) - math.log(max(other, 1.0)))
 
 
 def _balance(counts: Sequence[int]) -> float:
