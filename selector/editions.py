@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from selector.errors import InputError
 from selector.preflight import Prepared
 from selector.records import Edition, StudyRow
 from selector.registration import drift_since, weight_hashes
@@ -27,9 +28,10 @@ def edition_of(store: Store, prepared: Prepared) -> tuple[Edition, str]:
         study = store.study(edition.study)
         if study is None:
             return edition, "its study is not in the store"
-        refused = refused or _refused(store, study, prepared)
-        if not _refused(store, study, prepared):
+        changes = _refused(store, study, prepared)
+        if not changes:
             return edition, _to_do(study, prepared)
+        refused = refused or changes
     number = known[-1].number + 1 if known else 1
     reason = "the first one" if not known else f"settings changed{refused}" if refused else _CHANGED
     while number > 1 and store.study(_study(name, number)) is not None:
@@ -49,6 +51,11 @@ _CHANGED = "the data changed"
 
 def _known(store: Store, name: str) -> list[Edition]:
     """The editions so far; a study that was run before there was a renewal is the first one."""
+    family = store.champions.family_of(name)
+    if family != name:
+        raise InputError(
+            f"Study '{name}' is an edition of '{family}'. Renew that one: name: {family}."
+        )
     known = list(store.champions.editions(name))
     study = store.study(name)
     if not known and study is not None:

@@ -121,7 +121,9 @@ class _Case:
     def decided(self, *, accept: bool) -> Renewal:
         """Compare, export and put on record what is to be done."""
         study = self.store.require_study(self.edition.study)
-        if self.store.counts(study.name).running:
+        finals = self.store.finals(study.name)
+        searched = [study.name] if finals is None else [study.name, finals.name]
+        if any(self.store.counts(name).running for name in searched):
             raise ConflictError(
                 f"Study '{study.name}' still runs elsewhere, so nothing was decided. "
                 "Renew again when it has ended."

@@ -254,3 +254,10 @@ def test_data_that_comes_back_is_not_searched_again(garden: Path, store: Store) 
     assert back.champion is not None and back.champion.study == "flowers"
     assert not [event for event in seen if isinstance(event, TrialStarted)]
     assert len(store.champions.all_of("flowers")) == 2  # the bundle of spring is used again
+
+
+def test_an_edition_is_no_family_of_its_own(garden: Path) -> None:
+    grow(garden / "images", SPRING, 20, seed=2)
+    assert renew("study.yaml").edition == "flowers.e2"
+    with pytest.raises(InputError, match=r"'flowers\.e2' is an edition of 'flowers'"):
+        renew("study.yaml", overrides=["name=flowers.e2"])

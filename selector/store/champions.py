@@ -110,8 +110,6 @@ def record_decision(
     previous = history[-1].champion.id if history else None
     if len(history) != after:
         raise _overtaken(name)
-    key = champion.id if isinstance(champion, Champion) else _add(connection, name, champion)
-    challenge = decision.challenge
     values = {
         "name": name,
         "number": after + 1,
@@ -120,13 +118,13 @@ def record_decision(
         "trial": decision.trial,
         "reason": decision.reason,
         "who": decision.who,
-        "champion_id": key,
         "previous_id": previous,
-        "challenge": None if challenge is None else _finite(dataclasses.asdict(challenge)),
+        "challenge": _finite(decision.challenge),
         "at": dt.datetime.now(dt.UTC),
     }
     try:
-        connection.execute(insert(PromotionTable), values)
+        key = champion.id if isinstance(champion, Champion) else _add(connection, name, champion)
+        connection.execute(insert(PromotionTable), {**values, "champion_id": key})
     except IntegrityError:
         raise _overtaken(name) from None
 
@@ -186,8 +184,11 @@ def _promotion(row: Row[Any], champions: dict[int, Champion]) -> Promotion:
     )
 
 
-def _finite(plain: dict[str, Any]) -> dict[str, Any]:
+def _finite(challenge: Challenge | None) -> dict[str, Any] | None:
     """Numbers that are none as null, for PostgreSQL's JSON knows no NaN."""
+    if challenge is None:
+        return None
+    plain = dataclasses.asdict(challenge)
     numbers = {k: v for k, v in plain.items() if isinstance(v, float) and not math.isfinite(v)}
     return {**plain, **dict.fromkeys(numbers)}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from selector.errors import ConflictError
 from selector.records import Lease
@@ -22,18 +23,23 @@ def take_turn(
 
     A lease that is over is free, and so is that of the holder `gone`, whose process has ended.
     """
+    table = RenewalTable
     held = connection.execute(
-        select(RenewalTable.holder, RenewalTable.until - now(connection)).where(
-            RenewalTable.name == name
-        )
+        select(table.holder, table.token, table.until - now(connection)).where(table.name == name)
     ).one_or_none()
     if held is not None:
-        other, seconds_left = held
+        other, token, seconds_left = held
         if 0 < seconds_left <= LONGEST_SECONDS and other != gone:
             return dict(other)
-        connection.execute(delete(RenewalTable).where(RenewalTable.name == name))
+        # Only what was seen: another process may have taken it over in between.
+        connection.execute(delete(table).where(table.name == name, table.token == token))
     values = {"name": name, "token": lease.token, "holder": dict(holder)}
-    connection.execute(insert(RenewalTable).values(**values, until=lease_end(connection, lease)))
+    try:
+        with connection.begin_nested():
+            until = lease_end(connection, lease)
+            connection.execute(insert(table).values(**values, until=until))
+    except IntegrityError:  # taken at the same moment
+        return dict(connection.scalars(select(table.holder).where(table.name == name)).one())
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -153,3 +154,23 @@ def test_a_champion_says_where_its_bundle_lies_on_this_machine(store: Store, tmp
         "flowers", decision(), after=0, champion=NEW
     ).champion
     assert champion.folder(tmp_path) == tmp_path / NEW.bundle
+
+
+def test_of_many_that_ask_at_the_same_moment_one_gets_the_turn(store: Store) -> None:
+    start = threading.Barrier(6)
+    answers: list[object] = []
+
+    def ask(number: int) -> None:
+        with Store.open(store.url) as own:
+            lease = Lease(token=f"{number:032}", seconds=100.0)
+            start.wait()
+            answers.append(own.champions.take_turn("flowers", lease, {"pid": number}))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert len(answers) == 6
+    losers = [answer for answer in answers if answer is not None]
+    assert len(losers) == 5 and all(answer == losers[0] for answer in losers)
