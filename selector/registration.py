@@ -93,7 +93,11 @@ def _refuse(drift: Drift, name: str, *, accept_drift: bool) -> None:
     if not refused:
         return
     changes = "\n".join(refused)
-    ways = ["undo the change", "start another study with --fork NEWNAME"]
+    ways = [
+        "undo the change",
+        "search in a new edition with selector renew FILE",
+        "start another study with --fork NEWNAME",
+    ]
     if not drift.forbidden:
         ways.append("go on all the same with --accept-drift, which is recorded")
     raise ConflictError(

@@ -73,7 +73,7 @@ def renew(
         if decisions:
             require_bundle(decisions[-1].champion)  # before hours of search
         edition, changes = editions.edition_of(opened, prepared)
-        if done := _unchanged(edition, changes, decisions, accept=accept):
+        if not changes and (done := _unchanged(opened, edition, decisions, accept=accept)):
             return done
         observe(
             EditionBegun(study=edition.study, number=edition.number, reason=changes or "goes on")
@@ -85,12 +85,15 @@ def renew(
 
 
 def _unchanged(
-    edition: Edition, changes: str, decisions: Sequence[Promotion], *, accept: bool
+    store: Store, edition: Edition, decisions: Sequence[Promotion], *, accept: bool
 ) -> Renewal | None:
-    """Why there is nothing to do; None where there is."""
+    """Why there is nothing to do on unchanged data; None where there is."""
     made = [each for each in decisions if each.decision.action not in ("by_hand", "rollback")]
-    if changes or not made or made[-1].decision.study != edition.study:
+    if not made or made[-1].decision.study != edition.study:
         return None
+    run = store.runs(edition.study)[-1]
+    if run.ended_at is None or run.status != "complete" or run.ended_at > made[-1].at:
+        return None  # it was interrupted, or has candidates that nobody has looked at
     last = made[-1].decision
     open_still = last.action == "undecided" and made[-1] is decisions[-1]
     if accept and open_still:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from selector import data
-from selector.errors import ConflictError, InputError
+from selector.errors import ConflictError, InputError, InterruptedRun
 from selector.events import EditionBegun, Event, HistoryChosen, TrialStarted
 from selector.promotion import bundle_of
 from selector.records import Renewal
@@ -261,3 +261,19 @@ def test_an_edition_is_no_family_of_its_own(garden: Path) -> None:
     assert renew("study.yaml").edition == "flowers.e2"
     with pytest.raises(InputError, match=r"'flowers\.e2' is an edition of 'flowers'"):
         renew("study.yaml", overrides=["name=flowers.e2"])
+
+
+def test_a_renewal_that_was_interrupted_goes_on_although_the_data_is_unchanged(
+    garden: Path, store: Store
+) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, TrialStarted):
+            raise KeyboardInterrupt
+
+    more = ["budget.trials=4"]
+    with pytest.raises(InterruptedRun):
+        renew("study.yaml", overrides=more, observe=stop)
+    assert store.counts("flowers").complete == 3
+    assert renew("study.yaml", overrides=more).outcome in ("kept", "swap")
+    assert store.counts("flowers").complete == 4
+    assert renew("study.yaml", overrides=more).outcome == "unchanged"
