@@ -21,6 +21,7 @@ EDITABLE = (
     "trials_per_device",
     "finals",
     "funnel",
+    "history",
     "keep",
     "notify",
     "schedule",

@@ -76,6 +76,23 @@ class FunnelEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryChosen:
+    """So many recipes of these earlier studies are among the first trials."""
+
+    recipes: int
+    studies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditionBegun:
+    """A renewal searches in this stored study: begun now, or gone on with."""
+
+    study: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStarted:
     """A worker took a trial."""
 
@@ -246,6 +263,8 @@ Event = (
     | StudyChanged
     | LimitsChecked
     | FunnelEnded
+    | HistoryChosen
+    | EditionBegun
     | TrialStarted
     | TrialNote
     | PrefixUsed

@@ -50,20 +50,14 @@ def register(
     the store is then unchanged. With `accept_drift` only changes of metric, task or validation
     images are refused. By `costs` the study's limits leave networks out of its search.
     """
-    weights = _weights(spec, base=base)
+    weights = weight_hashes(spec, base=base)
     with reachable(store), study_lock(store, spec.name):
         stored = store.study(spec.name)
         if stored is None:
             created = _row(spec, summary, version=1, created_at=dt.datetime.now(dt.UTC))
             store.create_study(created)
             return Registered(created, weights)
-        drift = compare(
-            stored,
-            spec,
-            summary,
-            weights_before=_weights_before(store, stored),
-            weights_now=weights,
-        )
+        drift = drift_since(store, stored, spec, summary, weights=weights)
         _refuse(drift, spec.name, accept_drift=accept_drift)
         version = stored.version
         if drift.wider or any(line.startswith("  search.") for line in drift.doubtful):
@@ -89,12 +83,29 @@ def register(
         )
 
 
+def drift_since(
+    store: Store,
+    stored: StudyRow,
+    spec: StudySpec,
+    summary: DataSummary,
+    *,
+    weights: Mapping[str, str],
+) -> Drift:
+    """What changed since a study was stored; `weights` as from `weight_hashes`."""
+    before = _weights_before(store, stored)
+    return compare(stored, spec, summary, weights_before=before, weights_now=weights)
+
+
 def _refuse(drift: Drift, name: str, *, accept_drift: bool) -> None:
     refused = drift.forbidden if accept_drift else (*drift.forbidden, *drift.doubtful)
     if not refused:
         return
     changes = "\n".join(refused)
-    ways = ["undo the change", "start another study with --fork NEWNAME"]
+    ways = [
+        "undo the change",
+        "search in a new edition with selector renew FILE",
+        "start another study with --fork NEWNAME",
+    ]
     if not drift.forbidden:
         ways.append("go on all the same with --accept-drift, which is recorded")
     raise ConflictError(
@@ -119,7 +130,7 @@ def _row(
     )
 
 
-def _weights(spec: StudySpec, *, base: Path) -> dict[str, str]:
+def weight_hashes(spec: StudySpec, *, base: Path) -> dict[str, str]:
     """Hashes of the weight files that the study file names, by backbone."""
     found = {}
     for name in spec.backbone_names:

@@ -25,9 +25,10 @@ from selector.records import Leaderboard, RunStart, RunStatus, Seat
 from selector.registration import ACCEPTED, WEIGHTS, Registered
 from selector.reporting.failures import cause_lines
 from selector.reporting.ranking import rank
-from selector.search import pruners, storage, versions
+from selector.search import history, pruners, storage, versions
 from selector.search.budget import ended_by_failures
 from selector.search.claims import Claims
+from selector.search.context import StudyContext
 from selector.search.finals import refuse_other_folds, run_finals
 from selector.search.funnel import backbone_order
 from selector.search.worker import work
@@ -61,16 +62,31 @@ def run(
     """
     path = Path(study_file)
     prepared = load_prepared(path, overrides=overrides, observe=observe)
-    spec = prepared.spec
     with Store.open(store or load_settings().store) as opened:
-        refuse_other_folds(opened, spec)
-        registered, prepared = admit(prepared, opened, observe=observe, accept_drift=accept_drift)
-        left = spec.budget.trials - opened.counts(spec.name).finished
-        seats = seats_of(prepared, trials_left=left, observe=observe)
         command = f"selector run {path}"
-        reason = _run(registered, prepared, opened, seats=seats, observe=observe, command=command)
-        board = rank(opened, spec.name, observe=observe)
-        causes = cause_lines(opened.trials(spec.name)) if not board.candidates else ()
+        return run_prepared(
+            prepared, opened, command=command, observe=observe, accept_drift=accept_drift
+        )
+
+
+def run_prepared(
+    prepared: Prepared,
+    store: Store,
+    *,
+    command: str,
+    observe: Observer = ignore,
+    accept_drift: bool = False,
+) -> Leaderboard:
+    """`run` for a study that is checked already, in an open store; `command` is for the record."""
+    spec = prepared.spec
+    refuse_other_folds(store, spec)
+    history.check(store, spec)
+    registered, prepared = admit(prepared, store, observe=observe, accept_drift=accept_drift)
+    left = spec.budget.trials - store.counts(spec.name).finished
+    seats = seats_of(prepared, trials_left=left, observe=observe)
+    reason = _run(registered, prepared, store, seats=seats, observe=observe, command=command)
+    board = rank(store, spec.name, observe=observe)
+    causes = cause_lines(store.trials(spec.name)) if not board.candidates else ()
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
             f"Study '{spec.name}' ended ({reason}) and no trial completed: "
@@ -148,10 +164,9 @@ def _run(
         for event in _changes(registered):
             observe(event)
         observe(_ready(prepared, store, seats=seats))
-        claims.plan(order=backbone_order(claims, context))
-        if (
-            len(seats) == 1 and not elsewhere
-        ):  # in this process, which starts at once and hears Ctrl-C itself
+        _plan(claims, context, prepared)
+        # One worker here is this process, which starts at once and hears Ctrl-C itself.
+        if len(seats) == 1 and not elsewhere:
             reason = work(claims, context)
         else:
             torch.cuda.empty_cache()  # the funnel's; it is the workers who need it now
@@ -167,6 +182,14 @@ def _run(
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
     announce_end(prepared, store, run_id=run_id, reason=reason, observe=observe)
     return reason
+
+
+def _plan(claims: Claims, context: StudyContext, prepared: Prepared) -> None:
+    """Plan the first trials, once in the life of a study, from all that is known before any."""
+    history.remember_images(claims, context, prepared.dataset)
+    order = backbone_order(claims, context)
+    reused = [each.params for each in history.recipes(claims, context)]
+    claims.plan(order=order, reused=reused)
 
 
 @contextmanager

@@ -14,9 +14,11 @@ import datetime as dt
 import itertools
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,54 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'selector.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Work in a folder that has its own store, artifacts and cache."""
+    patch.chdir(folder)
+    patch.setenv("SELECTOR_STORE", f"sqlite:///{folder / 'selector.db'}")
+    patch.setenv("SELECTOR_ARTIFACTS", str(folder / "artifacts"))
+    patch.setenv("SELECTOR_CACHE", str(folder / "cache"))
+
+
+@pytest.fixture
+def bare_garden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a study of flowers, its pictures in spring, nothing run yet."""
+    from tests.garden import SPRING, STUDY, grow
+
+    enter(tmp_path, monkeypatch)
+    (tmp_path / "study.yaml").write_text(STUDY)
+    grow(tmp_path / "images", SPRING, seed=1)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of flowers after its first renewal. Not to be changed."""
+    from selector.renewal import renew
+    from tests.garden import SPRING, STUDY, grow
+
+    folder = tmp_path_factory.mktemp("first-night")
+    (folder / "study.yaml").write_text(STUDY)
+    grow(folder / "images", SPRING, seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(folder, patch)
+        assert renew("study.yaml").outcome == "first"
+    return folder
+
+
+@pytest.fixture
+def garden(first_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a study of flowers after its first renewal, free to be changed."""
+    folder = tmp_path / "garden"
+    shutil.copytree(first_night, folder)
+    with closing(sqlite3.connect(folder / "selector.db")) as database, database:
+        runs = database.execute("SELECT id, environment FROM selector_runs").fetchall()
+        for key, environment in runs:  # where its runs began
+            moved = environment.replace(str(first_night), str(folder))
+            database.execute("UPDATE selector_runs SET environment = ? WHERE id = ?", (moved, key))
+    enter(folder, monkeypatch)
+    return folder
 
 
 class Results:

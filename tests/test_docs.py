@@ -12,7 +12,10 @@ import pytest
 from PIL import Image
 
 from selector.cli import main
+from selector.predict import candidate_of
+from selector.promotion import promote
 from selector.spec import parse_study
+from selector.store import Store
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -99,7 +102,10 @@ def test_command_in_the_docs_works(command: str, inside: Path) -> None:
         words = ["validate", *words[1:]]
     if words[0] == "export":
         words.append("--force")
+    if words[0] == "renew":
+        words += [word for change in QUICK for word in ("--set", change)]
     export_first(command)
+    champion_first(words)
     run_command(words)
 
 
@@ -109,6 +115,23 @@ def export_first(text: str) -> None:
         run_command(["export", "quickstart", "--format", "onnx", "--output", "shipped"])
 
 
+def champion_first(words: list[str]) -> None:
+    """The champions that earlier examples of the page make: one, and another to go back from."""
+    if words[0] not in ("champion", "promote", "rollback"):
+        return
+    with Store.open(f"sqlite:///{Path('selector.db').absolute()}") as store:
+        decisions = store.champions.decisions("quickstart")
+        numbers = [t.number for t in store.trials("quickstart") if t.state == "complete"]
+        for number in numbers[: 2 if words[0] == "rollback" else 1]:
+            if number not in [each.champion.trial for each in decisions]:
+                promote(store, "quickstart", trial=number)
+        if words[0] == "promote":  # the pick, which must not be the champion already
+            other = next(n for n in numbers if n != candidate_of(store, "quickstart").number)
+            present = store.champions.present("quickstart")
+            if present is None or present.trial != other:
+                promote(store, "quickstart", trial=other)
+
+
 @pytest.mark.parametrize("text", blocks("python"))
 def test_python_in_the_docs_works(text: str, inside: Path) -> None:
     export_first(text)
@@ -116,6 +139,9 @@ def test_python_in_the_docs_works(text: str, inside: Path) -> None:
     text = text.replace(
         'selector.run("studies/quickstart.yaml")',
         f'selector.run("studies/quickstart.yaml", overrides={QUICK!r})',
+    ).replace(
+        'renew("studies/quickstart.yaml")',
+        f'renew("studies/quickstart.yaml", overrides={QUICK!r})',
     )
     exec(compile(text, "docs", "exec"), {})
 

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from selector.cli import (
+    championing,
     database,
     diagnosis,
     exporting,
@@ -95,6 +96,7 @@ for group in (
     results,
     sealing,
     exporting,
+    championing,
     predicting,
     freeing,
     scheduling,

@@ -168,7 +168,7 @@ def _comparison_html(store: Store, found: Comparison) -> str:
 
 def _study(store: Store, name: str) -> Page:
     from selector.reporting import study_page
-    from selector.reporting.ranking import audit, standings, verdict
+    from selector.reporting.ranking import audit, history, standings, verdict
 
     study, trials = store.require_study(name), store.trials(name)
     openings = store.openings(name)
@@ -178,6 +178,7 @@ def _study(store: Store, name: str) -> Page:
         runs=store.runs(name),
         counts=store.counts(name),
         audit=audit(store, study, trials),
+        taken_over=history(store, study, trials),
         standings=standings(store, study, trials),
         verdict=verdict(store, study, trials, openings),
         openings=openings,

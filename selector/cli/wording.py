@@ -7,10 +7,12 @@ from typing import Any
 
 from selector.cli import data_findings
 from selector.events import (
+    EditionBegun,
     Event,
     FinalsEnded,
     FinalsReady,
     FunnelEnded,
+    HistoryChosen,
     LimitsChecked,
     NoticeFailed,
     RunReady,
@@ -72,6 +74,10 @@ def said(event: Event) -> tuple[str, ...]:
             return limit_lines(event)
         case FunnelEnded():
             return funnel_lines(event)
+        case HistoryChosen():
+            return (history_line(event),)
+        case EditionBegun():
+            return (f"edition {figures.safe(event.study)}: {figures.safe(event.reason)}",)
         case FinalsEnded():
             return (pick_line(event),)
         case TrialNote():
@@ -107,6 +113,15 @@ def funnel_lines(ended: FunnelEnded) -> tuple[str, ...]:
         for name, why in ended.missing.items()
     )
     return (*((measured,) if ended.order else ()), *lines)
+
+
+def history_line(chosen: HistoryChosen) -> str:
+    """Which earlier studies lend recipes for the first trials."""
+    if not chosen.recipes:
+        return "history no earlier study has a recipe for this one"
+    studies = ", ".join(figures.safe(name) for name in chosen.studies)
+    several = "recipe" if chosen.recipes == 1 else "recipes"
+    return f"history {chosen.recipes} {several} of {studies} first"
 
 
 def limit_lines(checked: LimitsChecked) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Dataset:
     summary: DataSummary
     images: ImageSource
     hashes: tuple[str, ...]  # of the content the audit saw
+    pixels: tuple[str, ...]  # likewise of the decoded pictures: equal for copies
 
 
 def inspect(
@@ -153,7 +154,8 @@ def _dataset(
         skipped=tuple(map(visible, listing.skipped)),
         audit=_with_duplicates(found, samples, splits, verdicts),
     )
-    return Dataset(samples, class_names, labels, splits, summary, listing.images, hashes)
+    pixels = tuple(verdict.pixels or "" for verdict in verdicts)
+    return Dataset(samples, class_names, labels, splits, summary, listing.images, hashes, pixels)
 
 
 def _with_duplicates(

@@ -34,6 +34,7 @@ def without_test(dataset: Dataset) -> Dataset:
         summary=dataset.summary,
         images=dataset.images.keep(kept.tolist()),
         hashes=tuple(dataset.hashes[index] for index in kept),
+        pixels=tuple(dataset.pixels[index] for index in kept),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from selector.records.aliases import Goal, Scalar, SplitName
 from selector.records.finals import Finals, Opening, Verdict
+from selector.records.history import HistoryAudit
 from selector.records.results import TrialCounts
 from selector.records.training import BackboneProxies
 
@@ -85,4 +86,5 @@ class Leaderboard:
     openings: tuple[Opening, ...] = ()  # of the test split, the earliest first
     pick: PickedScore | None = None
     cheapest: Mapping[Cost, int] = field(default_factory=dict)  # trials tied with the best
+    history: HistoryAudit | None = None  # what was taken over from earlier studies
     proxies: ProxyAudit | None = None  # on the study's own metric, whatever the order is by

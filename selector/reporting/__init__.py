@@ -6,6 +6,7 @@ from selector.errors import UnknownNameError
 from selector.records import Leaderboard
 from selector.reporting import leaderboard as _leaderboard
 from selector.reporting.base import Format, Page
+from selector.reporting.champions import champion_page, history_page, renewal_page
 from selector.reporting.comparison import compare_stored, comparison_page
 from selector.reporting.finals import opening_page
 from selector.reporting.studies import studies_page
@@ -15,12 +16,15 @@ from selector.reporting.trial import trial_page
 __all__ = [
     "Format",
     "Page",
+    "champion_page",
     "compare_stored",
     "comparison_page",
     "formats",
+    "history_page",
     "load",
     "opening_page",
     "render",
+    "renewal_page",
     "studies_page",
     "study_page",
     "trial_page",

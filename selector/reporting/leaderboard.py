@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from selector.records import Cost, Leaderboard, LeaderboardRow, TrialCounts
-from selector.reporting import figures, finals, flat, proxies
+from selector.reporting import figures, finals, flat, history, proxies
 from selector.reporting.base import Column, Page, ShownTable
 
 # Parameters that every reader looks for, with short headings and the order they are dropped in.
@@ -29,10 +29,12 @@ def page(leaderboard: Leaderboard) -> Page:
             *((_table(leaderboard, metric),) if leaderboard.candidates else ()),
             *finals.tables(leaderboard.finals),
             *finals.opening_tables(leaderboard.openings),
+            *history.tables(leaderboard.history),
             *proxies.tables(leaderboard.proxies),
         ),
         notes=(
             *_notes(leaderboard),
+            *history.notes(leaderboard.history),
             *proxies.notes(leaderboard.proxies),
             *finals.notes(leaderboard.finals, leaderboard.verdict, leaderboard.openings),
         ),
@@ -52,6 +54,7 @@ def document(leaderboard: Leaderboard) -> dict[str, Any]:
         **finals.document(leaderboard.finals, leaderboard.verdict, leaderboard.openings),
         "pick": None if leaderboard.pick is None else dataclasses.asdict(leaderboard.pick),
         "cheapest": dict(leaderboard.cheapest),
+        **history.document(leaderboard.history),
         **proxies.document(leaderboard.proxies),
     }
 

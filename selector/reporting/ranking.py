@@ -10,6 +10,7 @@ from selector import selection
 from selector.events import Observer, RankingProgress
 from selector.records import (
     Finals,
+    HistoryAudit,
     Leaderboard,
     Opening,
     ProxyAudit,
@@ -18,6 +19,7 @@ from selector.records import (
     Verdict,
 )
 from selector.selection import finals
+from selector.selection.history import audit_history
 from selector.store import Store
 
 
@@ -42,6 +44,7 @@ def rank(
     openings = store.openings(name)
     return replace(
         board,
+        history=history(store, study, trials),
         proxies=audit(store, study, trials),
         finals=standings(store, study, trials),
         verdict=verdict(store, study, trials, openings),
@@ -113,3 +116,8 @@ def watched(observe: Observer | None) -> Callable[[int, int], None]:
 def audit(store: Store, study: StudyRow, trials: Sequence[TrialRow]) -> ProxyAudit | None:
     """The study's proxies beside the best scores of its backbones; None where it has none."""
     return selection.audit(study, store.proxies(study.name), trials)
+
+
+def history(store: Store, study: StudyRow, trials: Sequence[TrialRow]) -> HistoryAudit | None:
+    """What the study took over from earlier ones and whether it helped; None without any."""
+    return audit_history(study, store.history.reused(study.name), trials)

@@ -8,6 +8,7 @@ from typing import Any
 
 from selector.records import (
     Finals,
+    HistoryAudit,
     NetworkCost,
     Opening,
     ProxyAudit,
@@ -17,7 +18,7 @@ from selector.records import (
     TrialRow,
     Verdict,
 )
-from selector.reporting import figures, finals, flat, proxies
+from selector.reporting import figures, finals, flat, history, proxies
 from selector.reporting.base import Column, Page, ShownTable, present
 from selector.reporting.costs import costs_table
 from selector.reporting.failures import failures_table
@@ -36,6 +37,7 @@ def study_page(
     runs: Sequence[RunRow],
     counts: TrialCounts,
     audit: ProxyAudit | None = None,
+    taken_over: HistoryAudit | None = None,
     standings: Finals | None = None,
     verdict: Verdict | None = None,
     openings: Sequence[Opening] = (),
@@ -49,6 +51,7 @@ def study_page(
             _space_table(study),
             costs_table(costs, LimitsSpec.model_validate(study.spec.get("limits", {}))),
             _runs_table(runs),
+            *history.tables(taken_over),
             *proxies.tables(audit),
             _trials_table(study, trials),
             *finals.tables(standings),
@@ -57,6 +60,7 @@ def study_page(
         ),
         notes=(
             counted(counts),
+            *history.notes(taken_over),
             *proxies.notes(audit),
             *finals.notes(standings, verdict, openings),
         ),
@@ -74,6 +78,7 @@ def study_page(
             "runs": [dataclasses.asdict(run) for run in runs],
             "trial_rows": [trial_plain(trial) for trial in trials],
             **finals.document(standings, verdict, openings),
+            **history.document(taken_over),
             **proxies.document(audit),
             **({"costs": [dataclasses.asdict(cost) for cost in costs]} if costs else {}),
         },

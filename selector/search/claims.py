@@ -131,21 +131,23 @@ class Claims:
             planned = self._study.user_attrs.get(PLANNED)
             return not planned and not self._study.get_trials(deepcopy=False)
 
-    def plan(self, *, order: Sequence[str] = ()) -> None:
+    def plan(
+        self, *, order: Sequence[str] = (), reused: Sequence[Mapping[str, Scalar]] = ()
+    ) -> None:
         """Enqueue the planned first trials, once in the life of a study.
 
-        `order` has all backbones, the most promising first.
+        `order` has all backbones, the most promising first, `reused` parameters of earlier studies.
         """
-        self.ride_out(lambda: self._plan(order))
+        self.ride_out(lambda: self._plan(startup.plan(self._spec, order=order, reused=reused)))
 
-    def _plan(self, order: Sequence[str]) -> None:
+    def _plan(self, planned: Sequence[startup.Planned]) -> None:
         with self._locked():
             if self._study.user_attrs.get(PLANNED):
                 return
             # A crash half way through left some of them enqueued, in order.
             enqueued = len(self._study.get_trials(deepcopy=False))
-            for planned in startup.plan(self._spec, order=order)[enqueued:]:
-                self._study.enqueue_trial(dict(planned.params), user_attrs={ORIGIN: planned.origin})
+            for each in planned[enqueued:]:
+                self._study.enqueue_trial(dict(each.params), user_attrs={ORIGIN: each.origin})
             self._study.set_user_attr(PLANNED, True)
 
     def take(self) -> Claim | str:

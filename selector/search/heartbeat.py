@@ -71,10 +71,13 @@ class Heartbeat:
             if self._over:
                 return
             try:
-                self._lost = not self._store.renew_lease(self._study, self._number, self.lease)
+                self._lost = not self._renew()
             except UnavailableError:  # the worker itself says so when it meets it
                 self._silent = True
                 pause = min(RETRY_SECONDS, self._pause_seconds)
             else:
                 self._silent = False
                 pause = self._pause_seconds
+
+    def _renew(self) -> bool:
+        return self._store.renew_lease(self._study, self._number, self.lease)

@@ -121,6 +121,12 @@ def process_named(pid: int | None = None) -> dict[str, Any]:
     return asdict(processes.named(pid))
 
 
+def is_gone(process: Mapping[str, Any]) -> bool:
+    """Whether a process, as from `process_named`, has ended on this host; never true of others."""
+    here = process["host"] == socket.gethostname()
+    return here and not processes.lives(_process_of(process))
+
+
 def set_waiting(study: optuna.Study, trial_id: int) -> None:
     """Have Optuna hand a running trial out again."""
     # Optuna has no public way back to WAITING; its storage allows it and keeps the number,
@@ -196,7 +202,7 @@ def _owner_lives(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     # A worker of it in a process of its own ends a little later, and holds its trial until then.
     if began_by is not None and (began_by == owner["pid"] or not here):
         return False
-    return not here or processes.lives(_process_of(owner))
+    return not is_gone(owner)
 
 
 def _owner_died(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
@@ -205,7 +211,7 @@ def _owner_died(trial: FrozenTrial, *, runs_over: Mapping[int, int]) -> bool:
     if owner is None:
         return False
     if owner["host"] == socket.gethostname():
-        return not processes.lives(_process_of(owner))
+        return is_gone(owner)
     return owner.get("run") not in runs_over
 
 

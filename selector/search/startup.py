@@ -1,7 +1,8 @@
 """The first trials of a study, planned before any score is known.
 
-In this order: the user's own `start_from`, one known-good recipe for every backbone, then
-quasi-random draws spread evenly over the backbones, each time the most promising backbone first.
+In this order: the user's own `start_from`, recipes of earlier studies, one known-good recipe for
+every backbone, then quasi-random draws spread evenly over the backbones, each time the most
+promising backbone first.
 With few trials a model-based sampler would otherwise be plain random search, and a backbone might
 never be tried at all.
 """
@@ -54,10 +55,16 @@ class Planned:
     origin: Origin
 
 
-def plan(spec: StudySpec, *, order: Sequence[str] = ()) -> tuple[Planned, ...]:
+def plan(
+    spec: StudySpec,
+    *,
+    order: Sequence[str] = (),
+    reused: Sequence[Mapping[str, Scalar]] = (),
+) -> tuple[Planned, ...]:
     """The planned trials, never more than `budget.trials`; the same for the same study.
 
     `order` has all backbones, the most promising first; without it they come as in the study file.
+    `reused` are parameters that did well in earlier studies.
     """
     sampler = samplers.load(spec.sampler.name)
     own = [Planned(space.to_optuna(spec, params), "start_from") for params in spec.start_from]
@@ -65,9 +72,12 @@ def plan(spec: StudySpec, *, order: Sequence[str] = ()) -> tuple[Planned, ...]:
         return tuple(own[: spec.budget.trials])
     names = tuple(order) or spec.backbone_names
     assert sorted(names) == sorted(spec.backbone_names), "an order leaves no backbone out"
+    taken = [Planned(space.to_optuna(spec, params), "history") for params in reused]
+    known = [each.params for each in taken]
     recipes = [Planned(space.to_optuna(spec, recipe(spec, name)), "recipe") for name in names]
-    draws = _draws(spec, names, max(0, startup_trials(spec) - len(own) - len(recipes)))
-    return tuple((own + recipes + draws)[: spec.budget.trials])
+    first = [*own, *taken, *(each for each in recipes if each.params not in known)]
+    draws = _draws(spec, names, max(0, startup_trials(spec) - len(first)))
+    return tuple([*first, *draws][: spec.budget.trials])
 
 
 def startup_trials(spec: StudySpec) -> int:
@@ -85,7 +95,7 @@ def recipe(spec: StudySpec, backbone: str) -> dict[str, Scalar]:
     wanted = next((r for words, r in _FAMILIES if _mentions(backbone, words)), _CONVOLUTIONAL)
     params: dict[str, Scalar] = {"backbone": backbone}
     for name, domain in spec.space_of(backbone).items():
-        params[name] = _nearest(domain, wanted[name]) if name in wanted else _middle(domain)
+        params[name] = nearest(domain, wanted[name]) if name in wanted else _middle(domain)
     return params
 
 
@@ -140,7 +150,7 @@ def _at(domain: AnyDomain, u: float) -> Scalar:
             return low + step * min(int(u * ((high - low) // step + 1)), (high - low) // step)
 
 
-def _nearest(domain: AnyDomain, wanted: Scalar) -> Scalar:
+def nearest(domain: AnyDomain, wanted: Scalar) -> Scalar:
     """The value of the domain that is closest to `wanted`; the first choice where none is near."""
     match domain:
         case Fixed(value):

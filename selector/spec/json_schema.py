@@ -65,6 +65,8 @@ def json_schema(*, members: Mapping[str, Sequence[str]] | None = None) -> dict[s
         one_of = parts["NotifySpec"].setdefault("anyOf", [])
         one_of.append(_given(key))
     properties["finals"] = {"anyOf": [{"enum": ["off"]}, {"$ref": "#/$defs/FinalsSpec"}]}
+    history = {"anyOf": [{"enum": ["off", "auto"]}, {"$ref": "#/$defs/HistorySpec"}]}
+    properties["history"] = {**history, "default": "off"}
     for key in MAY_BE_EMPTY:
         properties[key] = {"anyOf": [_without_notes(properties[key]), _NULL]}
     opened = _open(schema)

@@ -24,6 +24,7 @@ from selector.spec import conditions
 from selector.spec.calendar import Cron, TimeZone
 from selector.spec.domains import AnyDomain, Choice, Fixed, IntRange, LogUniform, values_of
 from selector.spec.durations import Duration
+from selector.spec.history import History
 from selector.spec.mistakes import Mistake, refuse
 from selector.spec.notify import NotifySpec
 from selector.spec.parameters import PARAMETERS, STAGES, show
@@ -312,6 +313,7 @@ class StudySpec(Section):
     pruner: Pruner = MemberSpec(name="auto")
     budget: BudgetSpec = BudgetSpec()
     start_from: StartFrom = ()
+    history: History = None  # written `off`: results depend on this study alone
     funnel: Literal["auto", "off"] = "auto"
     threshold: Decision = 0.5  # of two classes, for export
     finals: Finals = FinalsSpec()  # None, written `off`: there are none

@@ -33,7 +33,7 @@ LONGEST_SECONDS = 3600.0
 
 def lease_end(connection: Connection, lease: Lease) -> ColumnElement[float]:
     """When a lease that is taken or renewed now will be over."""
-    return _now(connection) + lease.seconds
+    return now(connection) + lease.seconds
 
 
 def renew_lease(connection: Connection, study: str, number: int, lease: Lease) -> bool:
@@ -101,7 +101,7 @@ def count_live_leases(connection: Connection, study: int | None = None) -> int:
 
     It reads nothing that a store of the first schema with leases has not.
     """
-    query = select(TrialTable.lease_until - _now(connection)).where(
+    query = select(TrialTable.lease_until - now(connection)).where(
         TrialTable.state == "running", TrialTable.lease_until.is_not(None)
     )
     if study is not None:
@@ -118,7 +118,7 @@ def seconds_left(
     if connection.dialect.name == "postgresql":
         started = cast(extract("epoch", func.pg_postmaster_start_time()), Double)
         end = func.greatest(until, started + after_restart_seconds)
-    return case((until.is_not(None), end - _now(connection)))
+    return case((until.is_not(None), end - now(connection)))
 
 
 def plausible(seconds: float | None) -> float | None:
@@ -126,7 +126,8 @@ def plausible(seconds: float | None) -> float | None:
     return 0.0 if seconds is not None and seconds > LONGEST_SECONDS else seconds
 
 
-def _now(connection: Connection) -> ColumnElement[float]:
+def now(connection: Connection) -> ColumnElement[float]:
+    """The present second on the clock of leases."""
     if connection.dialect.name == "sqlite":
         return literal(time.monotonic())
     return cast(extract("epoch", func.clock_timestamp()), Double)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -49,6 +50,7 @@ from selector.store import (
 from selector.store.engine import connect, parse_url, reaching, safe_url, writing
 from selector.store.migrate import ensure_schema
 from selector.store.schedules import Schedules
+from selector.store.shelves import Champions, History
 
 
 class Store:
@@ -60,6 +62,9 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writing = writing(engine)
+        both = (partial(self._transaction, self.engine), partial(self._transaction, self._writing))
+        self.champions = Champions(*both)
+        self.history = History(*both)
 
     @classmethod
     def open(cls, url: str) -> Self:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from selector.records import AlikePictures, TrialRow
 from selector.reporting import figures, proxies
+from selector.reporting import history as taken_over
 from selector.reporting.base import Column, ShownTable
 from selector.reporting.failures import failures_table
 from selector.reporting.html import plots_search as plots
@@ -177,6 +178,19 @@ def backbones(material: Material) -> Section | None:
         words=(*words, *proxies.notes(audit)),
         figures=(plots.spent(names, epochs),),
         tables=(ShownTable("", columns, tuple(rows)), *proxies.tables(audit)),
+    )
+
+
+def earlier(material: Material) -> Section | None:
+    """What the study took over from earlier ones, and whether that helped."""
+    audit = material.board.history
+    if audit is None:
+        return None
+    return Section(
+        anchor="earlier",
+        title="Recipes of earlier studies",
+        words=taken_over.notes(audit),
+        tables=tuple(replace(table, title="") for table in taken_over.tables(audit)),
     )
 
 

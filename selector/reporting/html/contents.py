@@ -23,6 +23,7 @@ PARTS: tuple[Callable[[Material], Section | None], ...] = (
     about_space.slices,
     about_course.data,
     about_course.backbones,
+    about_course.earlier,
     about_course.failures,
     about_course.reproduce,
 )
