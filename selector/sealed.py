@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ from selector import data, metrics
 from selector.environment import choose_device
 from selector.errors import ConflictError, InputError
 from selector.events import DataProgress, Observer
+from selector.identity import who
 from selector.predict import Predictor, candidate_of, load_predictor
 from selector.records import (
     Floats,
@@ -71,7 +69,7 @@ def open_test_split(
             OpeningStart(
                 study=name,
                 trial=pick.number,
-                who=_who(),
+                who=who(),
                 why=why or FIRST,
                 fingerprint=dataset.summary.fingerprint,
                 samples=len(dataset.splits.test),
@@ -202,12 +200,3 @@ def _interval(
             metric, labels, log_p, resamples=count, seed=0, positive=positive
         )
     return percentile_interval(rows, metrics.compute(metric, labels, log_p, positive=positive))
-
-
-def _who() -> str:
-    """The user and the host, as far as the system knows them."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container may have no name for its user
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"

@@ -17,6 +17,7 @@ from selector.cli import (
     running,
     sealing,
     serving,
+    stopping,
     study_files,
 )
 from selector.cli.output import explain, note
@@ -92,6 +93,7 @@ for group in (
     exporting,
     predicting,
     freeing,
+    stopping,
     serving,
     diagnosis,
 ):

@@ -72,6 +72,11 @@ from selector.records.results import (
     TrialRow,
     TrialStart,
 )
+from selector.records.service import (
+    StopRequest,
+    StoredBundle,
+    StudyState,
+)
 from selector.records.training import (
     BackboneProxies,
     EpochRecord,
@@ -137,9 +142,12 @@ __all__ = [
     "SplitName",
     "Splits",
     "StepCost",
+    "StopRequest",
+    "StoredBundle",
     "StoredCheckpoint",
     "StoredFinals",
     "StudyRow",
+    "StudyState",
     "StudySummary",
     "Threshold",
     "TrainingData",

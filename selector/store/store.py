@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
-
-from sqlalchemy import Connection, Engine
 
 from selector.records import (
     BackboneProxies,
@@ -42,22 +39,20 @@ from selector.store import (
     openings,
     proxies,
     results,
+    states,
     studies,
     trials,
 )
-from selector.store.engine import connect, parse_url, reaching, safe_url, writing
+from selector.store.engine import connect, parse_url, reaching, safe_url
 from selector.store.migrate import migrate
+from selector.store.service import Service
 
 
-class Store:
+class Store(Service):
     """A database of studies. Every method is one transaction; processes may share the database.
 
     Unknown studies and trials raise InputError, what contradicts the database ConflictError.
     """
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._writing = writing(engine)
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -122,7 +117,7 @@ class Store:
     def studies(self) -> tuple[StudySummary, ...]:
         """Every study in one line each, the newest first."""
         with self._transaction(self.engine) as connection:
-            return studies.list_studies(connection)
+            return studies.list_studies(connection, states.states_by_study(connection))
 
     def counts(self, study: str) -> TrialCounts:
         """How many trials of a study are in each state."""
@@ -315,11 +310,6 @@ class Store:
         """Take the checkpoints of some trials off the record; files are not touched."""
         with self._transaction(self._writing) as connection:
             artifacts.forget_checkpoints(connection, study, trials)
-
-    @contextmanager
-    def _transaction(self, engine: Engine) -> Iterator[Connection]:
-        with reaching(engine.url), engine.begin() as connection:
-            yield connection
 
 
 class _Predictions(Mapping[int, Floats]):
