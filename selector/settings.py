@@ -16,7 +16,9 @@ _ALLOWED = {
     "lease_seconds": "a number of seconds from 1 to 3600, such as 180",
     "outage_seconds": "a number of seconds from 0 up, such as 300",
     "offline": "true or false",
+    "token": "16 characters or more, such as `openssl rand -hex 24` prints",
 }
+_SECRET = ("store", "token")
 
 
 class Settings(BaseSettings):
@@ -24,7 +26,8 @@ class Settings(BaseSettings):
 
     `cache_gb` bounds the outputs of frozen stages that are kept below `cache`. A worker that is not
     heard of for `lease_seconds` loses its trial; a store that does not answer for `outage_seconds`
-    while a worker has nothing else to do ends that worker.
+    while a worker has nothing else to do ends that worker. Who has `token` may write through the
+    web page.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
@@ -36,6 +39,7 @@ class Settings(BaseSettings):
     offline: bool = False
     lease_seconds: float = Field(default=180.0, ge=1, le=3600, allow_inf_nan=False)
     outage_seconds: float = Field(default=300.0, ge=0, allow_inf_nan=False)
+    token: str | None = Field(default=None, min_length=16, repr=False)
 
 
 def load_settings() -> Settings:
@@ -50,5 +54,6 @@ def load_settings() -> Settings:
         for found in error.errors(include_url=False):
             name = str(found["loc"][0])
             allowed = _ALLOWED.get(name, found["msg"])
-            problems.append(f"{_PREFIX}{name.upper()}='{found['input']}': allowed is {allowed}.")
+            shown = "..." if name in _SECRET else found["input"]
+            problems.append(f"{_PREFIX}{name.upper()}='{shown}': allowed is {allowed}.")
         raise InputError(" ".join(problems)) from error
