@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -20,35 +19,27 @@ from typing import Any
 from selector import data
 from selector.admission import admit
 from selector.environment import describe
-from selector.errors import InputError, ProblemsError, SelectorError
+from selector.errors import ProblemsError, SelectorError
 from selector.events import Event, LimitsChecked
 from selector.preflight import prepare
 from selector.records import DataSummary, RunStart
 from selector.registration import ACCEPTED, WEIGHTS, Registered
 from selector.search.finals import refuse_other_folds
-from selector.search.recipe import weights_of
+from selector.service.study_text import read_sent
 from selector.settings import load_settings
-from selector.spec import StudySpec, parse_study, to_plain
+from selector.spec import StudySpec, to_plain
 from selector.store import Store
 from selector.store.states import SUBMITTED
 
-_VARIABLE = re.compile(r"(?<!\$)\$\{")
 
+def submit(raw: bytes, *, store: Store, folder: Path) -> dict[str, Any]:
+    """Register the study that `raw` describes; what the sender wants to know of it.
 
-def submit(text: str, *, store: Store, folder: Path) -> dict[str, Any]:
-    """Register the study that `text` describes; what the sender wants to know of it.
-
-    Its relative paths start at `folder` and have to stay below it, and it has no variables: the
-    environment here is not the sender's. The device is not asked for, for workers have it. Raises
+    Its relative paths start at `folder`. The device is not asked for, for workers have it. Raises
     what `run` raises before its first trial; the store is then as it was. A study that was stopped
     may go on.
     """
-    if _VARIABLE.search(text):
-        raise InputError(
-            "study.yaml: a study that is sent has no variables such as ${NAME}; write the value."
-        )
-    spec = parse_study(text)
-    refuse_outside(spec, folder)
+    spec = read_sent(raw, folder=folder)
     prepared = prepare(
         spec.model_copy(update={"device": "cpu"}), base=folder, observe=lambda _: None
     )
@@ -71,23 +62,6 @@ def submit(text: str, *, store: Store, folder: Path) -> dict[str, Any]:
         "data": _data(prepared.dataset.summary),
         "left_out": left_out,
     }
-
-
-def refuse_outside(spec: StudySpec, folder: Path) -> None:
-    """Raise ProblemsError where the study names files that do not lie below `folder`."""
-    named = {"data.path": spec.data.path} if spec.data.path is not None else {}
-    for backbone in spec.backbone_names:
-        weights = weights_of(spec, backbone, base=folder)
-        if weights not in ("pretrained", "random"):
-            named[f"the weights of {backbone}"] = weights
-    root = folder.resolve()
-    outside = [
-        f"study.yaml: {what} leads out of the folder that this server reads studies from."
-        for what, path in named.items()
-        if not (root / Path(path).expanduser()).resolve().is_relative_to(root)
-    ]
-    if outside:
-        raise ProblemsError(outside)
 
 
 def _record(
@@ -137,11 +111,9 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints is no part of the answer
     document: dict[str, Any]
     try:
-        text = sys.stdin.buffer.read().decode("utf-8-sig")
+        raw = sys.stdin.buffer.read()
         with Store.open(load_settings().store) as store:
-            document = {"result": submit(text, store=store, folder=Path.cwd())}
-    except UnicodeDecodeError:
-        document = {"exit_code": InputError.exit_code, "problems": ["The study file is not UTF-8."]}
+            document = {"result": submit(raw, store=store, folder=Path.cwd())}
     except SelectorError as error:
         document = {"exit_code": error.exit_code, "problems": list(_lines(error))}
     with answer:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -16,27 +14,14 @@ from selector import reporting
 from selector.identity import who
 from selector.service.web import archive, openapi, views
 from selector.service.web.access import body, require_reader, require_token, site_of
+from selector.service.web.answering import within_time
 from selector.service.web.names import bundle_of, study_of
 from selector.service.web.problems import ProblemError
 from selector.service.web.site import Site
 from selector.service.web.submitting import submitted
 from selector.spec.yaml_text import MAX_BYTES
 
-ANSWER_SECONDS = 60.0
 YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
-Value = TypeVar("Value")
-
-
-async def within_time(make: Callable[[], Value]) -> Value:
-    """What `make` gives in a thread of its own; ProblemError after ANSWER_SECONDS."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await run_in_threadpool(make)
-    except TimeoutError:
-        raise ProblemError(
-            HTTPStatus.GATEWAY_TIMEOUT,
-            f"No answer in {ANSWER_SECONDS:g} s; it is being made, ask again in a moment.",
-        ) from None
 
 
 async def health(_request: Request) -> Response:

@@ -55,6 +55,7 @@ def make_app(site: Site) -> Gate:
         },
     )
     application.state.site = site
+    application.router.redirect_slashes = False  # every page has one address
     return Gate(application, site=site)
 
 

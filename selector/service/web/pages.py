@@ -16,7 +16,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from selector.reporting import figures, leaderboard
 from selector.service.web import views
 from selector.service.web.access import form, own_form, require_reader, session_of, site_of
-from selector.service.web.api import stop_study, within_time
+from selector.service.web.answering import within_time
+from selector.service.web.api import stop_study
 from selector.service.web.names import study_of
 from selector.service.web.problems import ProblemError
 from selector.service.web.sessions import COOKIE, SESSION_SECONDS, same
