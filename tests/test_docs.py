@@ -19,7 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 QUICK = ["data.limit=200", "search.backbone=toy:cnn", "search.image_size=16"]
 QUICK += ["budget.trials=2", "budget.epochs=1"]
 # These would not end, or would train for minutes: their arguments are checked by other means.
-SERVES = ("dashboard",)
+SERVES = ("dashboard", "serve")
 
 
 def run_command(words: list[str]) -> None:

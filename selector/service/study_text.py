@@ -1,4 +1,4 @@
-"""A study file that somebody sends, read without trusting whoever did; nothing heavy is imported."""
+"""A study file that somebody sends, read without trusting whoever did; loads nothing heavy."""
 
 from __future__ import annotations
 

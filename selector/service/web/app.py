@@ -38,6 +38,7 @@ def make_app(site: Site) -> Gate:
             Route("/login", pages.login, methods=post),
             Route("/logout", pages.logout, methods=post),
             Route("/static/{name}", pages.static, methods=get),
+            Route("/favicon.ico", pages.static, methods=get),
             Route("/health", api.health, methods=get),
             Route("/api/openapi.json", api.description, methods=get),
             Route("/api/studies", api.list_studies, methods=get),

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 class LiveTrial:
     """A running trial: its last reported epoch from 1, None before the first.
 
-    `heard` is False where its lease is over, so that nobody may be training it any more.
+    `heard` is False where its lease is over, so that nobody may be training it any more. `final` is
+    True for one of the study's finals, which count from 0 on their own.
     """
 
     number: int
+    final: bool
     backbone: str
     params: Mapping[str, Scalar]
     started_at: dt.datetime | None
@@ -43,7 +45,14 @@ class Progress:
         self._lock = Lock()
 
     def live(self, study: StudyRow) -> tuple[LiveTrial, ...]:
-        """The running trials of a study by number."""
+        """The running trials of a study by number, then those of its finals."""
+        search = self._live(study, final=False)
+        finals = self._store.finals(study.name)
+        if finals is None:
+            return search
+        return search + self._live(self._store.require_study(finals.name), final=True)
+
+    def _live(self, study: StudyRow, *, final: bool) -> tuple[LiveTrial, ...]:
         running = [row for row in self._store.trials(study.name) if row.state == "running"]
         if not running:
             return ()
@@ -57,6 +66,7 @@ class Progress:
             found.append(
                 LiveTrial(
                     number=row.number,
+                    final=final,
                     backbone=row.backbone,
                     params=row.params,
                     started_at=row.started_at,

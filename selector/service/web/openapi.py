@@ -133,6 +133,7 @@ def _schemas() -> dict[str, Any]:
     }
     live = {
         "trial": {"type": "integer"},
+        "final": {"type": "boolean"},
         "backbone": _TEXT,
         "params": {"type": "object"},
         "epoch": _COUNT,

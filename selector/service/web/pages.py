@@ -23,7 +23,7 @@ from selector.service.web.problems import ProblemError
 from selector.service.web.sessions import COOKIE, SESSION_SECONDS, same
 from selector.service.web.submitting import submitted
 
-STATIC = ("page.css", "live.js")
+STATIC = ("page.css", "live.js", "icon.svg")
 
 
 async def studies(request: Request) -> Response:
@@ -123,8 +123,9 @@ async def logout(request: Request) -> Response:
 
 
 async def static(request: Request) -> Response:
-    """The style sheet and the script; nothing else is a file here."""
-    name = request.path_params["name"]
+    """The style sheet, the script and the icon; nothing else is a file here."""
+    # Browsers ask for an icon at a place of their own where a page, as the report, names none.
+    name = request.path_params.get("name", "icon.svg")
     if name not in STATIC:
         raise ProblemError(HTTPStatus.NOT_FOUND, "There is no such page.")
     kind, _ = mimetypes.guess_type(name)

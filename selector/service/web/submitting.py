@@ -10,10 +10,10 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from selector.errors import visible
+from selector.errors import SelectorError, visible
 from selector.service.study_text import read_sent
 from selector.service.web.answering import within_time
-from selector.service.web.problems import ProblemError, of_text
+from selector.service.web.problems import ProblemError, of_error, of_text
 from selector.service.web.site import Site
 
 SUBMIT_SECONDS = 300.0  # to read and audit the data of one study
@@ -26,7 +26,10 @@ async def submitted(text: bytes, *, site: Site, limit_seconds: float = SUBMIT_SE
     ProblemError with every mistake, or where another submission is being checked, or this one takes
     longer than `limit_seconds`.
     """
-    await within_time(lambda: read_sent(text, folder=site.folder))  # mistakes are said at once
+    try:
+        await within_time(lambda: read_sent(text, folder=site.folder))  # mistakes are said at once
+    except SelectorError as error:
+        raise of_error(error) from None
     if _BUSY.locked():
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE,

@@ -68,6 +68,7 @@ def status(view: StudyView) -> dict[str, Any]:
         "live": [
             {
                 "trial": trial.number,
+                "final": trial.final,
                 "backbone": trial.backbone,
                 "params": dict(trial.params),
                 "epoch": trial.epoch,
@@ -110,7 +111,7 @@ def live_section(site: Site, view: StudyView) -> Section | None:
     )
     rows = tuple(
         (
-            str(trial.number),
+            _called(trial),
             figures.safe(trial.backbone),
             f"{trial.epoch or 0}/{epochs}" if epochs else str(trial.epoch or 0),
             figures.score(trial.score),
@@ -121,9 +122,13 @@ def live_section(site: Site, view: StudyView) -> Section | None:
         )
         for trial in view.live
     )
-    lost = [str(trial.number) for trial in view.live if not trial.heard]
+    lost = [_called(trial) for trial in view.live if not trial.heard]
     note = f"Not heard of any more: {', '.join(lost)}; whoever comes next takes over."
     return Section("live", "Running now", (ShownTable("", columns, rows),), (note,) if lost else ())
+
+
+def _called(trial: LiveTrial) -> str:
+    return f"final {trial.number}" if trial.final else str(trial.number)
 
 
 def board_section(site: Site, view: StudyView) -> Section:

@@ -279,8 +279,16 @@ def test_running_trials_are_shown_with_their_last_epoch(
 
     run(tmp_path / "study.yaml", store=store_url, observe=look)
 
+    assert len(seen) == 1
     (found,) = seen[0][1]["live"]
+    assert not found["final"]
     assert (found["trial"], found["epoch"], found["heard"]) == (0, 2, True)
     assert found["backbone"] == "toy:cnn" and 0 <= found["score"] <= 1
     assert seen[0][1]["state"] == "running"
     assert served.get("/api/studies/sent").json["live"] == []
+
+    seen.clear()
+    finals = ["finals={top: 2, seeds: 2}"]
+    run(tmp_path / "study.yaml", store=store_url, observe=look, overrides=finals)
+
+    assert [each["final"] for each in seen[0][1]["live"]] == [True]
