@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("file", type=Path)
     parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--height", type=int, default=860)
+    parser.add_argument("--height", type=int, default=840)
     parser.add_argument("--full", action="store_true", help="The whole page, however long.")
     parser.add_argument("--dark", action="store_true")
     wanted = parser.parse_args()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from selector.cli import main
 from selector.spec import parse_study
+from selector.store import Store
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -101,6 +102,9 @@ def test_command_in_the_docs_works(command: str, inside: Path) -> None:
         words.append("--force")
     export_first(command)
     run_command(words)
+    if words[0] == "stop":  # the other examples work on the same study
+        with Store.open(f"sqlite:///{inside / 'selector.db'}") as store:
+            store.lift_stop(words[1])
 
 
 def export_first(text: str) -> None:
