@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -91,7 +92,10 @@ async def bundle(request: Request) -> Response:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no bundle {key}.")
     stored = found
     files = await within_time(lambda: archive.checked_files(stored))
-    name = f"{stored.study}-trial-{stored.trial:04d}-{stored.format}"
+    # It becomes part of a header and of paths on the disk of whoever asked.
+    name = re.sub(
+        r"[^A-Za-z0-9._-]", "_", f"{stored.study}-trial-{stored.trial:04d}-{stored.format}"
+    )
     return StreamingResponse(
         archive.stream(files, folder=name),
         media_type="application/zip",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Site:
     boards: Boards
     progress: Progress
     sessions: Sessions
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a study is checked
 
     @property
     def open_to_read(self) -> bool:

@@ -17,7 +17,6 @@ from selector.service.web.problems import ProblemError, of_error, of_text
 from selector.service.web.site import Site
 
 SUBMIT_SECONDS = 300.0  # to read and audit the data of one study
-_BUSY = asyncio.Lock()
 
 
 async def submitted(text: bytes, *, site: Site, limit_seconds: float = SUBMIT_SECONDS) -> Any:
@@ -30,13 +29,13 @@ async def submitted(text: bytes, *, site: Site, limit_seconds: float = SUBMIT_SE
         await within_time(lambda: read_sent(text, folder=site.folder))  # mistakes are said at once
     except SelectorError as error:
         raise of_error(error) from None
-    if _BUSY.locked():
+    if site.checking.locked():
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "Another study is being checked. Send this one again in a moment.",
             headers={"Retry-After": "5"},
         )
-    async with _BUSY:
+    async with site.checking:
         document = await _asked(text, site=site, limit_seconds=limit_seconds)
     if "result" in document:
         return document["result"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +39,15 @@ def problem(answer: Answer, status: int) -> dict[str, Any]:
     assert {"type", "title", "status", "detail"} <= found.keys()
     assert found["status"] == status
     return found
+
+
+def test_the_page_starts_without_what_trains() -> None:
+    code = (
+        "import sys, selector.service.web.server;"
+        "print([name for name in ('torch', 'optuna', 'sklearn', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_list_is_that_of_the_command(page: Served) -> None:
