@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import inspect
+
 from selector.records import StopRequest, StoredBundle, StudyState
 from selector.store import bundles, states, stops
 from selector.store.transactions import Transactions
@@ -31,6 +33,11 @@ class Service(Transactions):
         """The stop that holds for a run of a study, by default for one that would begin now."""
         with self._transaction(self.engine) as connection:
             return stops.find_stop(connection, study, run_id)
+
+    def holds_optuna(self) -> bool:
+        """Whether a worker has made Optuna's tables beside ours yet."""
+        with self._transaction(self.engine) as connection:
+            return inspect(connection).has_table("trials")
 
     def record_bundle(
         self, study: str, trial: int, *, fmt: str, folder: Path, sha256: str, size: int

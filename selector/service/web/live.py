@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect
-
 from selector.records import Scalar, StudyRow
 from selector.store import Store
 from selector.store.names import name_of
@@ -99,7 +97,7 @@ class Progress:
 
     def _storage(self) -> RDBStorage | None:
         """Optuna's storage, once a worker has made its tables."""
-        if self._opened is None and inspect(self._store.engine).has_table("trials"):
+        if self._opened is None and self._store.holds_optuna():
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.WARNING)
