@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import importlib.metadata
 import os
@@ -28,15 +27,6 @@ PACKAGES = (
     "pillow",
     "safetensors",
 )
-
-
-def user_and_host() -> str:
-    """Who runs this process and where, as far as the system knows: `user@host`."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container may have no name for its user
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
 
 
 def choose_device(name: str) -> torch.device:

@@ -11,6 +11,7 @@ SelectorError                    1
 ├── LimitsUnmetError             1   no network of the study may be shipped
 ├── NoCandidateError             5   the budget ended and no trial completed
 ├── InterruptedRun             130   stopped by the user (143 for SIGTERM); resumable
+│   └── StudyStoppedError           ... by `selector stop`, from wherever that was called
 ├── ParityError                  1   an exported file does not score what is stored
 ├── TrialFailedError             1   one trial failed, with a cause; never leaves the worker loop
 └── TrialLostError               1   one trial is another worker's now; never leaves the worker loop
@@ -119,6 +120,10 @@ class InterruptedRun(SelectorError):
     def __init__(self, message: str, *, exit_code: int = 130) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class StudyStoppedError(InterruptedRun):
+    """Somebody asked for the study to stop; running it again continues it."""
 
 
 class ParityError(SelectorError):

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from types import FrameType
@@ -22,11 +22,24 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM arrived."""
 
 
-class Stop:
-    """Asks whether this process was told to stop, and says when it may be."""
+def _never() -> None:
+    """Nobody else asks."""
 
-    def __init__(self, signals: _Signals | None) -> None:
+
+class Stop:
+    """Asks whether this process was told to stop, and says when it may be.
+
+    `elsewhere` gives the error to stop with where another way than signals asks for it; it is asked
+    after every step, so it must not wait for anything.
+    """
+
+    def __init__(
+        self,
+        signals: _Signals | None,
+        elsewhere: Callable[[], Exception | None] = _never,
+    ) -> None:
         self._signals = signals
+        self._elsewhere = elsewhere
 
     def asked(self) -> bool:
         """Whether a stop has arrived.
@@ -34,16 +47,20 @@ class Stop:
         From the first call on a stop waits for `obey`, at most HOLD_SECONDS, in which it has to be
         asked for again. Before, it is raised where it arrives.
         """
-        if self._signals is None:
-            return False
-        self._signals.held = True
-        return self._signals.number is not None
+        if self._signals is not None:
+            self._signals.held = True
+            if self._signals.number is not None:
+                return True
+        return self._elsewhere() is not None
 
     def obey(self) -> None:
-        """Raise KeyboardInterrupt or Terminated if a stop has arrived."""
+        """Raise KeyboardInterrupt, Terminated or the other way's error if a stop has arrived."""
         if self._signals is not None and self._signals.number is not None:
             self._signals.release()
             raise _stopped_by(self._signals.number)
+        error = self._elsewhere()
+        if error is not None:
+            raise error
 
 
 @contextmanager
@@ -73,10 +90,10 @@ def terminable(*, once: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def held_back() -> Iterator[Stop]:
-    """Within, a stop can wait for a good moment; none ever arrives outside of `terminable`."""
+def held_back(elsewhere: Callable[[], Exception | None] = _never) -> Iterator[Stop]:
+    """Within, a stop can wait for a good moment; no signal arrives outside of `terminable`."""
     try:
-        yield Stop(_current)
+        yield Stop(_current, elsewhere)
     finally:
         if _current is not None:
             _current.release()

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selector import data, exporters
-from selector.environment import user_and_host
 from selector.errors import ConflictError, InputError, LimitsUnmetError
 from selector.exporters import bundle
 from selector.exporters.export import ExportOptions, export
+from selector.identity import who
 from selector.predict import candidate_of, open_bundle
 from selector.records import Champion, Decision, ExportedBundle, NewChampion, Promotion, TrialRow
 from selector.settings import load_settings
@@ -53,7 +53,7 @@ def promote(
             study=study,
             trial=pick.number,
             reason=reason or "promoted by hand",
-            who=user_and_host(),
+            who=who(),
         ),
         after=len(decisions),
         champion=champion,
@@ -83,7 +83,7 @@ def rollback(store: Store, name: str, *, reason: str | None = None) -> Promotion
             study=earlier.study,
             trial=earlier.trial,
             reason=reason or f"back from trial {present.trial} of '{present.study}'",
-            who=user_and_host(),
+            who=who(),
         ),
         after=len(decisions),
         champion=earlier,

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 
 from selector import data, editions
-from selector.environment import user_and_host
 from selector.errors import ConflictError
 from selector.events import DataProgress, EditionBegun, Observer
+from selector.identity import who
 from selector.predict import BundlePredictor, candidate_of, open_bundle
 from selector.preflight import Prepared, load_prepared
 from selector.promotion import bundle_of, exported, require_bundle
@@ -223,7 +223,7 @@ class _Case:
                 study=self.edition.study,
                 trial=pick.number,
                 reason=reason,
-                who=user_and_host(),
+                who=who(),
                 challenge=challenge,
             ),
             after=len(self.decisions),

@@ -13,11 +13,16 @@ from pathlib import Path
 import torch
 
 from selector import executors
-from selector.admission import admit
+from selector.admission import admit, within_limits
 from selector.announcing import announce_end
 from selector.crew import place, seats_of
 from selector.environment import describe
-from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
+from selector.errors import (
+    InterruptedRun,
+    NoCandidateError,
+    StudyStoppedError,
+    UnavailableError,
+)
 from selector.events import Event, Observer, RunEnded, RunReady, StudyChanged
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, final_folds, load_prepared
@@ -31,6 +36,7 @@ from selector.search.claims import Claims
 from selector.search.context import StudyContext
 from selector.search.finals import refuse_other_folds, run_finals
 from selector.search.funnel import backbone_order
+from selector.search.stopping import stop_of
 from selector.search.worker import work
 from selector.selection.best import best_candidate
 from selector.settings import load_settings
@@ -58,7 +64,8 @@ def run(
     `overrides` are `key=value` texts as for `--set`, `store` an SQLAlchemy URL (by default
     `SELECTOR_STORE`). Raises InputError before anything is created, ConflictError when the stored
     study means something else, UnavailableError for what this machine lacks, NoCandidateError when
-    no trial completed, InterruptedRun when stopped from outside.
+    no trial completed, InterruptedRun when stopped from outside. A stop that was asked for before
+    holds for earlier runs only.
     """
     path = Path(study_file)
     prepared = load_prepared(path, overrides=overrides, observe=observe)
@@ -84,7 +91,15 @@ def run_prepared(
     registered, prepared = admit(prepared, store, observe=observe, accept_drift=accept_drift)
     left = spec.budget.trials - store.counts(spec.name).finished
     seats = seats_of(prepared, trials_left=left, observe=observe)
-    reason = _run(registered, prepared, store, seats=seats, observe=observe, command=command)
+    reason = _run(
+        registered,
+        prepared,
+        store,
+        seats=seats,
+        observe=observe,
+        command=command,
+        lifts_stop=True,
+    )
     board = rank(store, spec.name, observe=observe)
     causes = cause_lines(store.trials(spec.name)) if not board.candidates else ()
     if not board.candidates and not board.trials.running:
@@ -105,23 +120,36 @@ def join(
     device: str | None = None,
     store: str | None = None,
     observe: Observer = ignore,
+    waits: bool = True,
 ) -> None:
     """Take trials of a stored study in this process until its budget is spent.
 
     Others may take trials of it at the same time, from any machine that reaches the store. Relative
     paths of the study start at `folder`, by default where its latest run began; `images` replaces
-    `data.path` and `device` the study's. Raises ConflictError where the images here are others, and
-    what `run` raises.
+    `data.path` and `device` the study's. Without `waits` it does not stay for trials that others
+    run and could lose. Raises ConflictError where the images here are others, StudyStoppedError
+    where the study is stopped, and what `run` raises.
     """
     with Store.open(store or load_settings().store) as opened:
         study = opened.require_study(name)
+        if (stop := stop_of(opened, name)) is not None:
+            raise stop
         prepared = prepare_stored(
             study, opened, folder=folder, images=images, device=device, observe=observe
         )
+        prepared = within_limits(prepared, opened.costs(name), observe=observe)
         seats = (Seat(number=0, device=str(prepared.device)),)
         command = f"selector worker {name}"
         registered = Registered(study, weights={})
-        _run(registered, prepared, opened, seats=seats, observe=observe, command=command)
+        _run(
+            registered,
+            prepared,
+            opened,
+            seats=seats,
+            observe=observe,
+            command=command,
+            waits=waits,
+        )
 
 
 def _run(
@@ -132,6 +160,8 @@ def _run(
     seats: Sequence[Seat],
     observe: Observer,
     command: str,
+    waits: bool = True,
+    lifts_stop: bool = False,
 ) -> str:
     """Search until the budget is spent, then run the finals; gives why the search ended."""
     spec = prepared.spec
@@ -150,7 +180,9 @@ def _run(
             observe=observe,
         ) as observe,
         storage.opened_storage(store) as optuna_storage,
-        _recorded(registered, prepared, store, command=command, observe=observe) as run_id,
+        _recorded(
+            registered, prepared, store, command=command, observe=observe, lifts_stop=lifts_stop
+        ) as run_id,
     ):
         context = context_of(prepared, store, folds=folds, observe=observe)
         optuna_study = storage.open_study(
@@ -160,7 +192,7 @@ def _run(
             goal=spec.metric.goal,
             pruner=pruner,
         )
-        claims = Claims(store, optuna_study, spec, run_id=run_id, observe=observe)
+        claims = Claims(store, optuna_study, spec, run_id=run_id, observe=observe, waits=waits)
         for event in _changes(registered):
             observe(event)
         observe(_ready(prepared, store, seats=seats))
@@ -200,6 +232,7 @@ def _recorded(
     *,
     command: str,
     observe: Observer,
+    lifts_stop: bool,
 ) -> Iterator[int]:
     """A row for this run, ended with how it ended; interrupts become InterruptedRun."""
     study = registered.study
@@ -218,9 +251,14 @@ def _recorded(
             pid=os.getpid(),
         )
     )
+    if lifts_stop:
+        store.lift_stop(study.name, before_run=run_id)
     try:
         with terminable():
             yield run_id
+    except StudyStoppedError:
+        _end_if_reachable(store, run_id, status="interrupted")
+        raise
     except KeyboardInterrupt as stop:
         _end_if_reachable(store, run_id, status="interrupted")
         code = 143 if isinstance(stop, Terminated) else 130

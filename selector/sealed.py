@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from selector import data, metrics
-from selector.environment import choose_device, user_and_host
+from selector.environment import choose_device
 from selector.errors import ConflictError, InputError
 from selector.events import DataProgress, Observer
+from selector.identity import who
 from selector.predict import Predictor, candidate_of, load_predictor
 from selector.records import (
     Floats,
@@ -68,7 +69,7 @@ def open_test_split(
             OpeningStart(
                 study=name,
                 trial=pick.number,
-                who=user_and_host(),
+                who=who(),
                 why=why or FIRST,
                 fingerprint=dataset.summary.fingerprint,
                 samples=len(dataset.splits.test),

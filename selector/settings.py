@@ -18,7 +18,9 @@ _ALLOWED = {
     "outage_seconds": "a number of seconds from 0 up, such as 300",
     "offline": "true or false",
     "metrics_port": "a port from 0 to 65535, such as 9464; 0 takes a free one",
+    "token": "16 characters or more, such as `openssl rand -hex 24` prints",
 }
+_SECRET = ("store", "token")
 
 
 class Settings(BaseSettings):
@@ -28,7 +30,8 @@ class Settings(BaseSettings):
 
     `cache_gb` bounds the outputs of frozen stages that are kept below `cache`. A worker that is not
     heard of for `lease_seconds` loses its trial; a store that does not answer for `outage_seconds`
-    while a worker has nothing else to do ends that worker.
+    while a worker has nothing else to do ends that worker. Who has `token` may write through the
+    web page.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
@@ -43,6 +46,7 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"
     webhook_secret: SecretStr | None = None  # signs what webhooks are sent
+    token: str | None = Field(default=None, min_length=16, repr=False)
 
     @property
     def artifacts_url(self) -> str | None:
@@ -70,5 +74,6 @@ def load_settings() -> Settings:
         for found in error.errors(include_url=False):
             name = str(found["loc"][0])
             allowed = _ALLOWED.get(name, found["msg"])
-            problems.append(f"{_PREFIX}{name.upper()}='{found['input']}': allowed is {allowed}.")
+            shown = "..." if name in _SECRET else found["input"]
+            problems.append(f"{_PREFIX}{name.upper()}='{shown}': allowed is {allowed}.")
         raise InputError(" ".join(problems)) from error

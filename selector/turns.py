@@ -42,7 +42,7 @@ class _TurnHeartbeat(Heartbeat):
     """Renews the lease of a renewal instead of that of a trial."""
 
     def __init__(self, store: Store, name: str, lease: Lease) -> None:
-        super().__init__(store, name, 0, lease)
+        super().__init__(store, name, 0, lease, stop=lambda: None)
 
     def _renew(self) -> bool:
         return self._store.champions.renew_turn(self._study, self.lease)

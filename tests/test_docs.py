@@ -22,7 +22,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 QUICK = ["data.limit=200", "search.backbone=toy:cnn", "search.image_size=16"]
 QUICK += ["budget.trials=2", "budget.epochs=1"]
 # These would not end, or would train for minutes: their arguments are checked by other means.
-SERVES = ("dashboard",)
+SERVES = ("dashboard", "serve")
 
 
 def run_command(words: list[str]) -> None:
@@ -107,6 +107,9 @@ def test_command_in_the_docs_works(command: str, inside: Path) -> None:
     export_first(command)
     champion_first(words)
     run_command(words)
+    if words[0] == "stop":  # the other examples work on the same study
+        with Store.open(f"sqlite:///{inside / 'selector.db'}") as store:
+            store.lift_stop(words[1])
 
 
 def export_first(text: str) -> None:

@@ -20,6 +20,7 @@ from selector.cli import (
     scheduling,
     sealing,
     serving,
+    stopping,
     study_files,
 )
 from selector.cli.options import GlobalLogFormat
@@ -100,6 +101,7 @@ for group in (
     predicting,
     freeing,
     scheduling,
+    stopping,
     serving,
     diagnosis,
 ):

@@ -183,6 +183,7 @@ def _study(store: Store, name: str) -> Page:
         verdict=verdict(store, study, trials, openings),
         openings=openings,
         costs=store.costs(name),
+        state=store.state(name),
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +24,10 @@ from selector.cli.options import (
 )
 from selector.cli.output import colour, data, note, reading, width
 from selector.cli.watching import port_of_metrics, watching
+from selector.errors import InputError
+from selector.events import Observer
 
+POLL_SECONDS = 5.0  # between two looks for a study with work left
 SHOWN = 10  # candidates printed when a run ends; `report` has them all
 
 DryRun = Annotated[
@@ -61,6 +67,17 @@ Images = Annotated[
 Device = Annotated[
     str | None,
     typer.Option("--device", help="auto, cpu, cuda or cuda:N. Default: as in the study file."),
+]
+AnyStudy = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[STUDY]",
+        help="The study's name. Default: every study that has work left.",
+        show_default=False,
+    ),
+]
+Once = Annotated[
+    bool, typer.Option("--once", help="Without STUDY: end when no study has work left.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
@@ -102,7 +119,8 @@ def run(
 
 
 def worker(
-    name: StudyName,
+    name: AnyStudy = None,
+    once: Once = False,
     folder: Folder = None,
     images: Images = None,
     device: Device = None,
@@ -113,14 +131,46 @@ def worker(
 ) -> None:
     """Take trials of a study that is in the store, beside those who already do.
 
-    For a second terminal or another machine: it ends when the study's budget is spent.
+    For a second terminal or another machine: it ends when the study's budget is spent. Without
+    STUDY it serves all studies in turn, and waits for more.
     """
-    with watching(
-        quiet=quiet, log_format=log_format, metrics_port=port_of_metrics(metrics_port)
-    ) as observe:
+    port = port_of_metrics(metrics_port)
+    if name is None:
+        if folder is not None or images is not None:
+            raise InputError("--folder and --data belong to one study: name it, worker STUDY.")
+        watch = partial(watching, quiet=quiet, log_format=log_format, metrics_port=port)
+        _roam(store, once=once, device=device, watch=watch)
+        return
+    if once:
+        raise InputError(f"A worker of one study ends by itself; leave --once or '{name}' out.")
+    with watching(quiet=quiet, log_format=log_format, metrics_port=port) as observe:
         from selector.run import join
 
         join(name, folder=folder, images=images, device=device, store=store, observe=observe)
+
+
+def _roam(
+    store: str | None,
+    *,
+    once: bool,
+    device: str | None,
+    watch: Callable[[], AbstractContextManager[Observer]],
+) -> None:
+    from selector.settings import load_settings
+    from selector.store import Store
+
+    with Store.open(store or load_settings().store) as opened:
+        # Inside, for it takes seconds to import what trains.
+        from selector.service.roaming import roam
+
+        roam(
+            opened,
+            watch=watch,
+            say=note,
+            pause=lambda: time.sleep(POLL_SECONDS),
+            once=once,
+            device=device,
+        )
 
 
 def _print_plan(file: Path, overrides: list[str], output: Format, *, quiet: bool) -> None:

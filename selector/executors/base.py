@@ -9,6 +9,7 @@ from selector.errors import (
     ConflictError,
     ProblemsError,
     SelectorError,
+    StudyStoppedError,
     UnavailableError,
 )
 from selector.events import Observer
@@ -69,6 +70,8 @@ def same_error(exit_code: int, text: str) -> SelectorError:
             return ConflictError(text)
         case UnavailableError.exit_code:
             return UnavailableError(text)
+        case StudyStoppedError.exit_code:  # a worker that hears a signal leaves without a word
+            return StudyStoppedError(text)
     return SelectorError(text)
 
 

@@ -48,6 +48,16 @@ def write_about(folder: Path, about: Mapping[str, Any]) -> None:
     write_json(folder / ABOUT, {"format_version": FORMAT_VERSION, **about, "files": files})
 
 
+def fingerprint(folder: Path) -> str:
+    """The SHA-256 of a bundle's bundle.json, which has those of all its other files."""
+    return hashlib.sha256((folder / ABOUT).read_bytes()).hexdigest()
+
+
+def size(folder: Path) -> int:
+    """The bytes of a bundle's files."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
 def refuse_overwriting(target: Path, *, force: bool) -> None:
     """Raise ConflictError where something is at `target` that may not be replaced.
 

@@ -81,9 +81,16 @@ def export(store: Store, study: str, options: ExportOptions | None = None) -> Ex
                 f"The exported file does not pass the parity gate: {gate.failure(parity)}. "
                 f"Nothing to ship; it is left in '{failed}'."
             )
-        return ExportedBundle(
-            bundle.move(folder, target), parity, _unmet(source.spec.limits, source, parity)
+        path = bundle.move(folder, target)
+        store.record_bundle(
+            study,
+            source.candidate.number,
+            fmt=options.fmt,
+            folder=path.absolute(),
+            sha256=bundle.fingerprint(path),
+            size=bundle.size(path),
         )
+        return ExportedBundle(path, parity, _unmet(source.spec.limits, source, parity))
 
 
 def _unmet(limits: LimitsSpec, source: _Source, parity: ParityReport) -> tuple[str, ...]:

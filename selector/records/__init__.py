@@ -102,6 +102,11 @@ from selector.records.schedules import (
     ScheduleSummary,
     StoredSchedule,
 )
+from selector.records.service import (
+    StopRequest,
+    StoredBundle,
+    StudyState,
+)
 from selector.records.training import (
     BackboneProxies,
     EpochRecord,
@@ -198,12 +203,15 @@ __all__ = [
     "SplitName",
     "Splits",
     "StepCost",
+    "StopRequest",
     "StoreUpgrade",
+    "StoredBundle",
     "StoredCheckpoint",
     "StoredFinals",
     "StoredSchedule",
     "StudyContents",
     "StudyRow",
+    "StudyState",
     "StudySummary",
     "Threshold",
     "TrainingData",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from selector.records.aliases import Floats, Goal, Origin, RunStatus, Scalar, TrialState
 from selector.records.data import DataSummary
 from selector.records.finals import Heat
+from selector.records.service import StudyState
 from selector.records.training import EpochRecord
 
 
@@ -147,6 +148,15 @@ class StudySummary:
     counts: TrialCounts
     created_at: dt.datetime
     last_run_status: str | None
+    state: StudyState
+    budget_trials: int | None = None  # None where the stored study file names none
+
+    @property
+    def trials_left(self) -> int | None:
+        """How many trials of the budget are not used up; running ones are."""
+        if self.budget_trials is None:
+            return None
+        return max(0, self.budget_trials - self.counts.finished - self.counts.running)
 
 
 @dataclass(frozen=True, slots=True)

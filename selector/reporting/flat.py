@@ -105,7 +105,7 @@ def of_studies(studies: Iterable[StudySummary]) -> FlatTable:
     """One row a study."""
     plain = ("name", "metric", "goal", "best_score", "best_trial", "best_backbone")
     counts = ("complete", "pruned", "failed", "running")
-    last = ("last_run_status", "created_at")
+    last = ("trials_left", "state", "last_run_status", "created_at")
     rows = tuple(
         (*_pick(study, plain), *_pick(study.counts, counts), *_pick(study, last))
         for study in studies

@@ -21,7 +21,8 @@ def studies_page(studies: Sequence[StudySummary]) -> Page:
         Column("complete", right=True),
         Column("pruned", right=True, drop=4),
         Column("failed", right=True, drop=3),
-        Column("last run", drop=5),
+        Column("left", right=True, drop=5),
+        Column("state"),
         Column("created (UTC)", drop=6),
     )
     rows = tuple(
@@ -33,7 +34,8 @@ def studies_page(studies: Sequence[StudySummary]) -> Page:
             str(study.counts.complete),
             str(study.counts.pruned),
             str(study.counts.failed),
-            study.last_run_status or figures.MISSING,
+            figures.whole(study.trials_left),
+            study.state,
             figures.moment(study.created_at),
         )
         for study in studies
@@ -57,6 +59,8 @@ def _study_line(study: StudySummary) -> dict[str, Any]:
             "score": study.best_score,
         },
         "trials": dataclasses.asdict(study.counts),
+        "trials_left": study.trials_left,
+        "state": study.state,
         "last_run_status": study.last_run_status,
         "created_at": study.created_at,
     }

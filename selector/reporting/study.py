@@ -14,6 +14,7 @@ from selector.records import (
     ProxyAudit,
     RunRow,
     StudyRow,
+    StudyState,
     TrialCounts,
     TrialRow,
     Verdict,
@@ -42,11 +43,12 @@ def study_page(
     verdict: Verdict | None = None,
     openings: Sequence[Opening] = (),
     costs: Sequence[NetworkCost] = (),
+    state: StudyState | None = None,
 ) -> Page:
     """One study: what it searches, its runs, and every trial whatever became of it."""
     return Page(
         title=f"Study {figures.safe(study.name)}",
-        facts=_study_facts(study),
+        facts=(*((("state", state),) if state else ()), *_study_facts(study)),
         tables=present(
             _space_table(study),
             costs_table(costs, LimitsSpec.model_validate(study.spec.get("limits", {}))),
@@ -66,6 +68,7 @@ def study_page(
         ),
         document=lambda: {
             "study": study.name,
+            "state": state,
             "metric": {"name": study.metric, "goal": study.goal},
             "data": {
                 "fingerprint": study.data.fingerprint,

@@ -22,7 +22,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from selector.errors import ConflictError, StoreSilentError
+from selector.errors import ConflictError, StoreSilentError, StudyStoppedError
 from selector.events import Observer, nobody
 from selector.records import (
     Heat,
@@ -50,6 +50,7 @@ from selector.search.owners import (
     tell,
 )
 from selector.search.reports import Reports
+from selector.search.stopping import stop_of
 from selector.search.storage import held_reads, reachable
 from selector.settings import Settings, load_settings
 from selector.spec import StudySpec
@@ -101,12 +102,14 @@ class Claims:
         runs_of: str | None = None,  # the study whose runs take these trials, by default this one
         observe: Observer = nobody,
         settings: Settings | None = None,
+        waits: bool = True,  # for trials of other workers that may come back
     ) -> None:
         self._store = store
         self._study = study
         self._spec = spec
         self._run_id = run_id
         self._runs_of = runs_of or spec.name
+        self._waits = waits
         self._sampler = samplers.load(spec.sampler.name)
         settings = settings or load_settings()
         self._lease_seconds = settings.lease_seconds
@@ -162,13 +165,19 @@ class Claims:
         its trial comes back and is taken here, at once on this host, else when its lease is over.
         """
         while isinstance(taken := self.ride_out(self._take), _Nothing):
-            if not taken.may_change:
+            if not (taken.may_change and self._waits):
                 return taken.reason
             time.sleep(POLL_SECONDS)
         return taken
 
+    def stop(self) -> StudyStoppedError | None:
+        """What this worker has to end with, where somebody has asked for the study to stop."""
+        return stop_of(self._store, self._runs_of, run_id=self._run_id)
+
     def _take(self) -> Claim | _Nothing:
         with self._locked():
+            if (stop := self.stop()) is not None:
+                raise stop
             rows = self._reconcile()
             retrying.hand_out(self._study, self._store, self._spec, rows)
             reason = self._stop_reason(rows)
@@ -183,7 +192,7 @@ class Claims:
             )
 
     def _seconds(self) -> float:
-        return _seconds_of_runs(self._store, self._spec.name, run_id=self._run_id)
+        return seconds_of_runs(self._store, self._spec.name, run_id=self._run_id)
 
     def _stop_reason(self, rows: Sequence[TrialOutcome]) -> str | None:
         return budget.stop_reason(
@@ -282,7 +291,7 @@ class Claims:
         # Nobody else writes to the trial as long as it is held. Steps count from 0.
         earlier = self._study._storage.get_trial(trial._trial_id).intermediate_values
         reported = max(earlier, default=-1) + 1
-        heartbeat = Heartbeat(self._store, self._spec.name, trial.number, lease)
+        heartbeat = Heartbeat(self._store, self._spec.name, trial.number, lease, stop=self.stop)
         return Claim(
             trial=trial,
             params=start.params,
@@ -344,7 +353,7 @@ class _Nothing:
     may_change: bool
 
 
-def _seconds_of_runs(store: Store, study: str, *, run_id: int) -> float:
+def seconds_of_runs(store: Store, study: str, *, run_id: int | None = None) -> float:
     """Wall time covered by a study's runs that are over and by those that go on here.
 
     Its finals are left out, for they come on top of the budget. A run of another host counts when

@@ -1,12 +1,12 @@
-"""The thread that renews the lease of a trial as long as it runs."""
+"""The thread that renews the lease of a trial as long as it runs, and hears of stops."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from selector.errors import TrialLostError, UnavailableError
+from selector.errors import StudyStoppedError, TrialLostError, UnavailableError
 from selector.records import Lease
 from selector.store import Store
 
@@ -16,9 +16,20 @@ JOIN_SECONDS = 1.0
 
 
 class Heartbeat:
-    """Renews the lease of one trial, and knows what became of it."""
+    """Renews the lease of one trial, and knows what became of it.
 
-    def __init__(self, store: Store, study: str, number: int, lease: Lease) -> None:
+    `stop` asks the store whether the study was stopped; it is asked after each renewal.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        study: str,
+        number: int,
+        lease: Lease,
+        *,
+        stop: Callable[[], StudyStoppedError | None],
+    ) -> None:
         self.lease = lease
         self._store = store
         self._study = study
@@ -29,6 +40,8 @@ class Heartbeat:
         self._over = False
         self._silent = False
         self._lost = False
+        self._ask_for_stop = stop
+        self._stop: StudyStoppedError | None = None
 
     @contextmanager
     def beating(self) -> Iterator[None]:
@@ -49,6 +62,10 @@ class Heartbeat:
     def silent(self) -> bool:
         """Whether the store gave no answer last time; the thread goes on asking."""
         return self._silent and self._thread is not None and self._thread.is_alive()
+
+    def stopped(self) -> StudyStoppedError | None:
+        """What the worker has to end with, once somebody has asked for the study to stop."""
+        return self._stop
 
     def ask_now(self) -> None:
         """Have the thread find out at once whether the store answers."""
@@ -72,6 +89,7 @@ class Heartbeat:
                 return
             try:
                 self._lost = not self._renew()
+                self._stop = self._ask_for_stop()
             except UnavailableError:  # the worker itself says so when it meets it
                 self._silent = True
                 pause = min(RETRY_SECONDS, self._pause_seconds)

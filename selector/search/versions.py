@@ -22,13 +22,9 @@ from selector.search.storage import opened_storage
 from selector.spec import StudySpec
 from selector.spec.domains import Fixed
 from selector.store import Store
+from selector.store.names import name_of as name_of  # part of what this module offers
 
 _FIXED = "fixed_params"  # where Optuna keeps the parameters of an enqueued trial
-
-
-def name_of(study: str, version: int) -> str:
-    """What Optuna calls the study at this version of its search space."""
-    return study if version == 1 else f"{study}.v{version}"
 
 
 def begin_next(store: Store, stored: StudyRow, *, before: StudySpec, after: StudySpec) -> int:

@@ -23,7 +23,8 @@ def work(claims: Claims, context: StudyContext) -> str:
     Whatever stops the worker from outside (Ctrl-C, SIGTERM, a store that stays away) leaves its
     trial to be handed out again with the same number and parameters; the next worker goes on where
     this one stopped. A trial that was handed out while nothing was heard of this worker is
-    another's: its result here is dropped.
+    another's: its result here is dropped. Raises StudyStoppedError, its trial handed back, where
+    somebody asked through the store for the study to stop.
     """
     context = working_ahead(claims, context)
     while True:
@@ -31,7 +32,7 @@ def work(claims: Claims, context: StudyContext) -> str:
         if isinstance(claim, str):
             return claim
         try:
-            with claim.heartbeat.beating(), held_back() as stop:
+            with claim.heartbeat.beating(), held_back(claim.heartbeat.stopped) as stop:
                 _work_on(claim, claims, context, stop)
         except TrialLostError as lost:
             context.observe(TrialLost(number=claim.number, reason=str(lost)))

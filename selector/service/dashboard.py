@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import socketserver
 import sys
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from selector.errors import InputError, UnavailableError
+from selector.service.addresses import bare, names_loopback, split, url_of
+from selector.service.addresses import is_loopback as is_loopback  # part of what this offers
 from selector.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class ReadOnly:
 
     def __init__(self, application: WSGIApplication, *, host: str, port: int) -> None:
         self._application = application
-        self._addresses = {(_bare(host), port), (_bare(host), None)}
+        self._addresses = {(bare(host), port), (bare(host), None)}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = str(environ.get("REQUEST_METHOD", ""))
@@ -52,8 +53,8 @@ class ReadOnly:
         return scheme == "http" and address == environ.get("HTTP_HOST")
 
     def _is_ours(self, header: str) -> bool:
-        name, port = _split(header)
-        return _is_loopback(name) or (name, port) in self._addresses
+        name, port = split(header)
+        return names_loopback(name) or (name, port) in self._addresses
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -93,19 +94,13 @@ def make_server(store: Store, *, host: str, port: int) -> Server:
 
 def address(server: Server, host: str) -> str:
     """The URL of the page."""
-    shown = f"[{_bare(host)}]" if ":" in host else host
-    return f"http://{shown}:{server.server_port}/"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server bound to `host`."""
-    return _is_loopback(_bare(host))
+    return url_of(host, server.server_port)
 
 
 def _bind(host: str, port: int) -> Server:
     kind = Server6 if ":" in host else Server
     try:
-        return kind((_bare(host), port), _Quiet)
+        return kind((bare(host), port), _Quiet)
     except OverflowError:
         raise InputError(f"Port {port} is not a port. Legal: 0 (any free one) to 65535.") from None
     except OSError as error:
@@ -127,24 +122,3 @@ def _refuse(start_response: StartResponse, status: HTTPStatus, why: str) -> Iter
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
     start_response(f"{status.value} {status.phrase}", headers)
     return [body]
-
-
-def _split(header: str) -> tuple[str, int | None]:
-    """Host and port of a Host header; an IPv6 address comes in brackets."""
-    name, colon, port = header.rpartition(":")
-    if not colon or header.endswith("]"):
-        return _bare(header), None
-    return _bare(name), int(port) if port.isdecimal() else -1
-
-
-def _bare(host: str) -> str:
-    return host.strip("[]").rstrip(".").lower()
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from selector.records import (
     BackboneProxies,
@@ -44,24 +43,25 @@ from selector.store import (
     openings,
     proxies,
     results,
+    states,
     studies,
     trials,
 )
-from selector.store.engine import connect, parse_url, reaching, safe_url, writing
+from selector.store.engine import connect, parse_url, reaching, safe_url
 from selector.store.migrate import ensure_schema
 from selector.store.schedules import Schedules
+from selector.store.service import Service
 from selector.store.shelves import Champions, History
 
 
-class Store:
+class Store(Service):
     """A database of studies. Every method is one transaction; processes may share the database.
 
     Unknown studies and trials raise InputError, what contradicts the database ConflictError.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._writing = writing(engine)
+        super().__init__(engine)
         both = (partial(self._transaction, self.engine), partial(self._transaction, self._writing))
         self.champions = Champions(*both)
         self.history = History(*both)
@@ -134,7 +134,7 @@ class Store:
     def studies(self) -> tuple[StudySummary, ...]:
         """Every study in one line each, the newest first."""
         with self._transaction(self.engine) as connection:
-            return studies.list_studies(connection)
+            return studies.list_studies(connection, states.states_by_study(connection))
 
     def counts(self, study: str) -> TrialCounts:
         """How many trials of a study are in each state."""
@@ -343,11 +343,6 @@ class Store:
         """Take the checkpoints of some trials off the record; files are not touched."""
         with self._transaction(self._writing) as connection:
             artifacts.forget_checkpoints(connection, study, trials)
-
-    @contextmanager
-    def _transaction(self, engine: Engine) -> Iterator[Connection]:
-        with reaching(engine.url), engine.begin() as connection:
-            yield connection
 
 
 class _Predictions(Mapping[int, Floats]):

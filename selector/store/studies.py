@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
@@ -16,6 +16,7 @@ from selector.records import (
     RunStart,
     RunStatus,
     StudyRow,
+    StudyState,
     StudySummary,
     TrialCounts,
 )
@@ -109,7 +110,9 @@ def delete_study(connection: Connection, name: str) -> None:
     connection.execute(delete(StudyTable).where(StudyTable.id == key))
 
 
-def list_studies(connection: Connection) -> tuple[StudySummary, ...]:
+def list_studies(
+    connection: Connection, states: Mapping[int, StudyState]
+) -> tuple[StudySummary, ...]:
     """Every study in one line each, the newest first; finals belong to their study."""
     studies = connection.execute(
         select(
@@ -118,11 +121,12 @@ def list_studies(connection: Connection) -> tuple[StudySummary, ...]:
             StudyTable.metric,
             StudyTable.goal,
             StudyTable.created_at,
+            StudyTable.spec,
         )
         .where(StudyTable.id.not_in(select(FinalsTable.study_id)))
         .order_by(StudyTable.created_at.desc(), StudyTable.name)
     ).all()
-    counts = _counts_by_study(connection)
+    counts = counts_by_study(connection)
     best = _best_by_study(connection)
     statuses = _last_status_by_study(connection)
     return tuple(
@@ -136,6 +140,8 @@ def list_studies(connection: Connection) -> tuple[StudySummary, ...]:
             counts=counts.get(row.id, TrialCounts()),
             created_at=row.created_at,
             last_run_status=statuses.get(row.id),
+            state=states[row.id],
+            budget_trials=(row.spec.get("budget") or {}).get("trials"),
         )
         for row in studies
     )
@@ -144,10 +150,10 @@ def list_studies(connection: Connection) -> tuple[StudySummary, ...]:
 def count_trials(connection: Connection, name: str) -> TrialCounts:
     """How many trials of a study are in each state."""
     key = study_id(connection, name)
-    return _counts_by_study(connection, key).get(key, TrialCounts())
+    return counts_by_study(connection, key).get(key, TrialCounts())
 
 
-def _counts_by_study(connection: Connection, only: int | None = None) -> dict[int, TrialCounts]:
+def counts_by_study(connection: Connection, only: int | None = None) -> dict[int, TrialCounts]:
     query = (
         select(TrialTable.study_id, TrialTable.state, func.count().label("n"))
         .where(TrialTable.state.in_(_COUNTED), TrialTable.retried.is_(False))

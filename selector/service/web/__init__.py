@@ -1,0 +1,1 @@
+"""The web page of a store and the JSON API behind it."""
