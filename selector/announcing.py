@@ -8,7 +8,7 @@ from selector.errors import SelectorError
 from selector.events import Observer
 from selector.notices import notify
 from selector.preflight import Prepared
-from selector.records import BestTrial, Notice
+from selector.records import BestTrial, Champion, Notice, Scalar
 from selector.search.budget import ended_by_failures
 from selector.selection.best import best_candidate
 from selector.store import Store
@@ -51,5 +51,36 @@ def announce_end(
         best=None
         if best is None
         else BestTrial(trial=best.number, backbone=best.backbone, score=best.score or 0.0),
+    )
+    notify(notice, spec.notify, base=prepared.base, observe=observe)
+
+
+def announce_swap(
+    prepared: Prepared,
+    champion: Champion,
+    before: Champion | None,
+    *,
+    reason: str,
+    observe: Observer,
+) -> None:
+    """Tell whom the study file names that another champion is shipped from now on.
+
+    Call it when the decision is on record; nothing is raised when telling fails.
+    """
+    spec = prepared.spec
+    details: dict[str, Scalar] = {
+        "champion": champion.bundle,
+        "trial": champion.trial,
+        "edition": champion.study,
+    }
+    if before is not None:
+        details |= {"before": before.bundle}
+    notice = Notice(
+        kind="swap",
+        study=champion.name,
+        reason=reason,
+        metric=spec.metric.name,
+        goal=spec.metric.goal,
+        details=details,
     )
     notify(notice, spec.notify, base=prepared.base, observe=observe)

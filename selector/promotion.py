@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from selector import data, exporters
+from selector import data, exporters, uploads
 from selector.errors import ConflictError, InputError, LimitsUnmetError
 from selector.exporters import bundle
 from selector.exporters.export import ExportOptions, export
@@ -109,7 +109,9 @@ def latest_study(store: Store, family: str) -> str:
 
 def bundle_of(champion: Champion) -> Path:
     """The folder of a champion's bundle."""
-    return champion.folder(load_settings().artifacts)
+    folder = champion.folder(load_settings().artifacts)
+    uploads.bring_folder(folder)
+    return folder
 
 
 def require_bundle(champion: Champion) -> Path:
@@ -146,6 +148,8 @@ def exported(
     if not _is_whole(folder):
         options = ExportOptions(trial=pick.number, output=folder, force=True, base=base)
         _refuse_unmet(export(store, study, options), study, pick)
+        for path in sorted(folder.iterdir()):
+            uploads.upload(path)
     elif dataset.summary.fingerprint != store.require_study(study).data.fingerprint:
         raise ConflictError(f"The data of study '{study}' has changed since it ran. Restore it.")
     return known or NewChampion(

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from selector import data, editions
+from selector.announcing import announce_swap
 from selector.errors import ConflictError
 from selector.events import DataProgress, EditionBegun, Observer
 from selector.identity import who
@@ -216,6 +217,7 @@ class _Case:
         champion: Champion | NewChampion,
         challenge: Challenge | None,
     ) -> Renewal:
+        before = self.decisions[-1].champion if self.decisions else None
         done = self.store.champions.decide(
             self.edition.name,
             Decision(
@@ -230,6 +232,8 @@ class _Case:
             champion=champion,
             token=self.token,
         )
+        if done.champion != before:
+            announce_swap(self.prepared, done.champion, before, reason=reason, observe=self.observe)
         return Renewal(
             name=self.edition.name,
             outcome=action,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +74,19 @@ def test_a_night_of_unchanged_data_trains_nothing_and_writes_nothing(
     assert "nothing was searched" in again.reason and "\n" not in again.reason
     assert not [event for event in seen if isinstance(event, EditionBegun | TrialStarted)]
     assert (store.champions.decisions("flowers"), store.runs("flowers")) == before
+
+
+def test_whoever_the_study_file_names_is_told_of_a_new_champion(bare_garden: Path) -> None:
+    keep = "import sys; open('notices', 'a').write(sys.stdin.read() + chr(10))"
+    notify = {"command": [sys.executable, "-c", keep], "on": ["swap"], "timeout_seconds": 60}
+    with (bare_garden / "study.yaml").open("a") as file:
+        file.write(f"notify: {json.dumps(notify)}\n")
+    assert renew("study.yaml").outcome == "first"
+    assert renew("study.yaml").outcome == "unchanged"
+    (line,) = (bare_garden / "notices").read_text().splitlines()
+    notice = json.loads(line)
+    assert (notice["kind"], notice["study"]) == ("swap", "flowers")
+    assert notice["details"]["champion"].startswith("flowers/champions/")
 
 
 def test_the_next_edition_tries_the_recipe_of_the_champion_first_and_keeps_its_predictions(

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from selector.reporting import Page
     from selector.store import Store
 
-UNDECIDED = 1  # ran, but a person has to say what becomes of the champion
-
 Accept = Annotated[
     bool,
     typer.Option("--accept", help="Swap also where champion and challenger cannot be compared."),
@@ -68,6 +66,7 @@ def renew(
         found = renew_study(
             file, overrides=overrides or [], store=store, observe=observe, accept=accept
         )
+    from selector.records import UNDECIDED
     from selector.reporting import renewal_page
     from selector.settings import load_settings
 

@@ -14,10 +14,7 @@ from selector.errors import InputError
 
 if TYPE_CHECKING:
     from selector.events import Event
-    from selector.records import Firing, ScheduleSummary
     from selector.service.schedule.running import Watch
-
-SHOWN = 10  # firings in the list
 
 Places = Annotated[
     list[Path] | None,
@@ -68,7 +65,7 @@ def _serve(
     places: Sequence[Path], store: str | None, *, once: bool, limit: int, quiet: bool
 ) -> tuple[int, ...]:
     """The exit codes of all that ran, and of files that cannot be served."""
-    from selector.service.schedule.child import run_study
+    from selector.service.schedule.child import renew_study
     from selector.service.schedule.files import StudyFiles
     from selector.service.schedule.process import launcher
     from selector.service.schedule.scheduler import Scheduler
@@ -82,7 +79,7 @@ def _serve(
         scheduler = Scheduler(
             opened,
             files,
-            launcher(run_study, store=opened.url),
+            launcher(renew_study, store=opened.url),
             watch=_quiet if quiet else _prefixed(),
             lease_seconds=settings.lease_seconds,
             limit=limit,
@@ -104,46 +101,15 @@ def _serve(
 def _list(places: Sequence[Path], store: str | None, output: Format) -> None:
     from selector import reporting
     from selector.reporting.schedules import schedules_page
-
-    schedules, firings = _known(places, store)
-    page = schedules_page(schedules, firings)
-    data(reporting.render(page, output, width=width(), color=colour()))
-
-
-def _known(
-    places: Sequence[Path], store: str | None
-) -> tuple[list[ScheduleSummary], Sequence[Firing]]:
-    """The schedules of the files, or of the store where no files are named, and what they did."""
-    import datetime as dt
-
-    from selector.records import ScheduleSummary
     from selector.service.schedule.files import StudyFiles
-    from selector.spec.calendar import next_due
+    from selector.service.schedule.listing import schedules_of
 
     with reading(store) as opened:
-        known = opened.schedules
-        calendar = [(each.study, each.file, each.cron, each.timezone) for each in known.all()]
-        if places:
-            listing = StudyFiles(places).require()
-            for line in listing.problems.values():
-                note(f"not served: {line}")
-            calendar = [
-                (each.name, str(each.file), each.schedule.cron, each.schedule.timezone)
-                for each in listing.studies
-            ]
-        last, now = known.last(), dt.datetime.now(dt.UTC)
-        firings = known.firings([study for study, *_ in calendar], limit=SHOWN)
-    return [
-        ScheduleSummary(
-            study=study,
-            file=file,
-            cron=cron,
-            timezone=timezone,
-            next_due=next_due(cron, timezone, after=now),
-            last=last.get(study),
-        )
-        for study, file, cron, timezone in calendar
-    ], firings
+        listing = StudyFiles(places).require() if places else None
+        for line in listing.problems.values() if listing is not None else ():
+            note(f"not served: {line}")
+        page = schedules_page(*schedules_of(opened, listing))
+    data(reporting.render(page, output, width=width(), color=colour()))
 
 
 def _prefixed() -> Watch:

@@ -18,6 +18,7 @@ from selector.records.bundles import (
     Threshold,
 )
 from selector.records.champions import (
+    UNDECIDED,
     Challenge,
     Champion,
     Decision,
@@ -129,6 +130,7 @@ from selector.records.workers import (
 )
 
 __all__ = [
+    "UNDECIDED",
     "AlikePictures",
     "Assignment",
     "BackboneProxies",

@@ -12,6 +12,7 @@ from selector.records.aliases import Goal
 # `first`, `swap`, `kept` and `undecided` are decisions of a renewal, the others are made by hand.
 PromotionAction = Literal["first", "swap", "kept", "undecided", "by_hand", "rollback"]
 RenewalOutcome = Literal["first", "swap", "kept", "undecided", "unchanged", "busy"]
+UNDECIDED = 1  # exit code: it ran, but a person has to say what becomes of the champion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

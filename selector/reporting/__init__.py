@@ -6,7 +6,7 @@ from selector.errors import UnknownNameError
 from selector.records import Leaderboard
 from selector.reporting import leaderboard as _leaderboard
 from selector.reporting.base import Format, Page
-from selector.reporting.champions import champion_page, history_page, renewal_page
+from selector.reporting.champions import champion_page, champions_page, history_page, renewal_page
 from selector.reporting.comparison import compare_stored, comparison_page
 from selector.reporting.finals import opening_page
 from selector.reporting.studies import studies_page
@@ -17,6 +17,7 @@ __all__ = [
     "Format",
     "Page",
     "champion_page",
+    "champions_page",
     "compare_stored",
     "comparison_page",
     "formats",

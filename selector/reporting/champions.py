@@ -89,6 +89,38 @@ def champion_page(decisions: Sequence[Promotion], *, artifacts: Path) -> Page:
     )
 
 
+def champions_page(families: Sequence[Sequence[Promotion]], *, artifacts: Path) -> Page:
+    """What is shipped now of every family; each comes with all decisions about its champions."""
+    columns = (
+        Column("name"),
+        Column("champion"),
+        Column("since (UTC)", drop=1),
+        Column("latest"),
+        Column("why", drop=2),
+    )
+    rows = tuple(
+        (
+            figures.safe(decisions[-1].champion.name),
+            f"trial {decisions[-1].champion.trial} of {figures.safe(decisions[-1].champion.study)}",
+            figures.moment(_since(decisions).at),
+            f"{_WORDS[decisions[-1].decision.action]}, {figures.moment(decisions[-1].at)}",
+            figures.safe(decisions[-1].decision.reason),
+        )
+        for decisions in families
+    )
+    pages = [champion_page(decisions, artifacts=artifacts) for decisions in families]
+    return Page(
+        title="Champions",
+        tables=present(ShownTable("", columns, rows)) if rows else (),
+        notes=() if rows else ("No champion yet: selector renew STUDY.yaml",),
+        document=lambda: [page.document() for page in pages],
+        flat=lambda: FlatTable(
+            ("name", "study", "trial", "bundle", "since"),
+            tuple(row for page in pages for row in page.flat().rows),
+        ),
+    )
+
+
 def history_page(decisions: Sequence[Promotion]) -> Page:
     """Every decision about the champions of a family, the latest first."""
     latest = tuple(reversed(decisions))

@@ -26,8 +26,28 @@ def read_sent(raw: bytes, *, folder: Path) -> StudySpec:
             "study.yaml: a study that is sent has no variables such as ${NAME}; write the value."
         )
     spec = parse_study(text)
+    _refuse_reaching_out(spec)
     _refuse_outside(spec, folder)
     return spec
+
+
+def _refuse_reaching_out(spec: StudySpec) -> None:
+    """Raise ProblemsError where the study would start programs or call addresses from here."""
+    asked = {
+        "data.path is a URL": spec.data.path is not None and "://" in spec.data.path,
+        "notify": spec.notify is not None,
+        "writers": bool(spec.writers),
+        "executor": spec.executor.name != "local",
+        "schedule": spec.schedule is not None,
+    }
+    problems = [
+        f"study.yaml: {what}: a study that is sent cannot ask for that; leave it out, or begin the "
+        "study with selector run."
+        for what, found in asked.items()
+        if found
+    ]
+    if problems:
+        raise ProblemsError(problems)
 
 
 def _refuse_outside(spec: StudySpec, folder: Path) -> None:

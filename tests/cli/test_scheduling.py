@@ -96,7 +96,9 @@ def test_a_study_that_is_due_is_run_and_listed(selector: Command, place: Path, c
         assert store.counts("tiny").complete == 3
         (row,) = store.schedules.firings()
     assert (row.state, row.exit_code, row.missed) == ("ended", 0, 0)
-    assert row.line is not None and row.line.endswith("3 complete, 0 pruned, 0 failed")
+    assert row.line == "first: there was none before"
+    champion = selector("champion", "tiny", "--path")
+    assert champion.exit_code == 0 and (Path(champion.stdout.strip()) / "bundle.json").is_file()
 
     again = selector("schedule", "--once", "study.yaml")
     assert (again.exit_code, again.stderr.splitlines()[-1]) == (0, "Nothing is due.")
@@ -111,7 +113,7 @@ def test_a_study_that_is_due_is_run_and_listed(selector: Command, place: Path, c
     assert (flat["study"], flat["last.state"]) == ("tiny", "ended")
     for form in ("table", "md"):
         printed = selector("schedule", "--list", "--format", form).stdout
-        assert "ok: best" in printed
+        assert "ok: first: there was none before" in printed
         assert "Latest firings" in printed
 
 

@@ -14,7 +14,7 @@ from selector.errors import SelectorError
 from selector.events import Event, Observer
 from selector.executors.child import STOPPED
 from selector.interrupts import Terminated, leave, stop_with_parent, terminable
-from selector.records import Outcome
+from selector.records import UNDECIDED, Outcome
 
 
 class Fire(Protocol):
@@ -25,20 +25,16 @@ class Fire(Protocol):
         ...
 
 
-def run_study(study_file: Path, *, store: str, observe: Observer) -> Outcome:
-    """Run the study as `selector run` does."""
+def renew_study(study_file: Path, *, store: str, observe: Observer) -> Outcome:
+    """Do what `selector renew` does: search where the data changed, swap a champion that lost."""
     # Inside, for the scheduler itself needs nothing of what trains.
-    from selector.reporting import figures
-    from selector.run import run
+    from selector.renewal import renew
 
-    board = run(study_file, store=store, observe=observe)
-    trials = board.trials
-    counts = f"{trials.complete} complete, {trials.pruned} pruned, {trials.failed} failed"
-    if not board.candidates:
-        return Outcome(exit_code=0, line=f"no candidate yet; {counts}")
-    best = board.candidates[0]
-    what = f"best {figures.score(best.score)}, trial {best.trial} with {best.backbone}"
-    return Outcome(exit_code=0, line=f"{what}; {counts}")
+    found = renew(study_file, store=store, observe=observe)
+    return Outcome(
+        exit_code=UNDECIDED if found.outcome == "undecided" else 0,
+        line=f"{found.outcome}: {found.reason}",
+    )
 
 
 def main(fire: Fire, file: str, store: str, events: Connection, output: Connection) -> None:

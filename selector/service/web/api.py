@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from selector import reporting
 from selector.identity import who
+from selector.reporting.schedules import schedules_page
+from selector.service.schedule.listing import schedules_of
 from selector.service.web import archive, openapi, views
 from selector.service.web.access import body, require_reader, require_token, site_of
 from selector.service.web.answering import within_time
@@ -41,6 +43,31 @@ async def list_studies(request: Request) -> Response:
     require_reader(request)
     site = site_of(request)
     return await _page(lambda: reporting.studies_page(site.store.studies()))
+
+
+async def list_champions(request: Request) -> Response:
+    """What is shipped now of every family of studies."""
+    require_reader(request)
+    site = site_of(request)
+    return await _page(
+        lambda: reporting.champions_page(views.champions_of(site.store), artifacts=site.artifacts)
+    )
+
+
+async def list_schedules(request: Request) -> Response:
+    """When studies are due next, as `selector schedule --list --format json`."""
+    require_reader(request)
+    site = site_of(request)
+    return await _page(lambda: schedules_page(*schedules_of(site.store)))
+
+
+async def metrics(request: Request) -> Response:
+    """What the store knows of its studies, for Prometheus."""
+    require_reader(request)
+    from selector import monitoring  # of an extra that not everybody installs
+
+    text = await within_time(lambda: monitoring.render(site_of(request).store))
+    return Response(text, media_type=monitoring.CONTENT_TYPE)
 
 
 async def submit(request: Request) -> Response:

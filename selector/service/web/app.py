@@ -19,7 +19,7 @@ from selector.service.web.gate import Gate
 from selector.service.web.problems import ProblemError, of_error
 from selector.service.web.site import Site
 
-API = "/api/"
+FOR_PROGRAMS = ("/api/", "/metrics")  # whose refusals are JSON and no pages
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +46,9 @@ def make_app(site: Site) -> Gate:
             Route("/api/studies/{name}", api.status, methods=get, name="status"),
             Route("/api/studies/{name}/leaderboard", api.leaderboard, methods=get),
             Route("/api/studies/{name}/stop", api.stop, methods=post),
+            Route("/api/champions", api.list_champions, methods=get),
+            Route("/api/schedules", api.list_schedules, methods=get),
+            Route("/metrics", api.metrics, methods=get),
             Route("/api/bundles/{number}", api.bundle, methods=get),
         ],
         exception_handlers={
@@ -62,7 +65,7 @@ def make_app(site: Site) -> Gate:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    if request.url.path.startswith(API):
+    if request.url.path.startswith(FOR_PROGRAMS):
         return error.response()
     return pages.problem_page(request, error)
 

@@ -55,6 +55,12 @@ def document() -> dict[str, Any]:
                 "parameters": [_NAME],
                 "post": _writes("stop", "Ask all workers of a study to stop.", "202", _state()),
             },
+            "/api/champions": {
+                "get": _reads("champions", "What is shipped now.", _array("Champion")),
+            },
+            "/api/schedules": {
+                "get": _reads("schedules", "When studies are due next.", _ref("Schedules")),
+            },
             "/api/bundles/{number}": {"get": _bundle()},
         },
         "components": {
@@ -168,7 +174,19 @@ def _schemas() -> dict[str, Any]:
         "candidates": {"type": "array", "items": {"type": "object"}},
         "trials": _object(counts),
     }
+    champion = {
+        "name": _TEXT,
+        "champion": {"type": "object"},
+        "since": {"type": "object"},
+        "latest": {"type": "object"},
+    }
+    schedules = {
+        "schedules": {"type": "array", "items": {"type": "object"}},
+        "firings": {"type": "array", "items": {"type": "object"}},
+    }
     return {
+        "Champion": _object(champion),
+        "Schedules": _object(schedules),
         "Summary": _object(summary),
         "Status": _object({**summary, **lists}),
         "Submission": _object(submission),

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from selector.records import RunRow, StoredBundle, StudyRow, StudySummary
-from selector.reporting import figures, leaderboard
+from selector.records import Promotion, RunRow, StoredBundle, StudyRow, StudySummary
+from selector.reporting import champions_page, figures, leaderboard
 from selector.reporting.base import Column, ShownTable, present
 from selector.reporting.failures import failures_table
+from selector.reporting.schedules import schedules_page
+from selector.service.schedule.listing import schedules_of
 from selector.service.web.live import LiveTrial
 from selector.service.web.site import Site
+from selector.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,28 @@ def runs_section(site: Site, view: StudyView) -> Section | None:
     return Section("runs", "Runs", (ShownTable("", columns, rows),), notes)
 
 
+def schedule_panel(site: Site) -> Section | None:
+    """When the studies that are served by a calendar are due next, and what they came to."""
+    schedules, firings = schedules_of(site.store)
+    if not schedules:
+        return None
+    return Section("schedule", "Schedule", schedules_page(schedules, firings).tables)
+
+
+def champions_panel(site: Site) -> Section | None:
+    """What is shipped now, since when and why."""
+    decisions = champions_of(site.store)
+    if not decisions:
+        return None
+    page = champions_page(decisions, artifacts=site.artifacts)
+    return Section("champions", "Champions", page.tables)
+
+
+def champions_of(store: Store) -> list[tuple[Promotion, ...]]:
+    """The decisions about the champions of every family."""
+    return [store.champions.decisions(name) for name in store.champions.families()]
+
+
 RUNS = 10  # shown of a study
 # Top to bottom. A panel of another part of the service is one more of these functions.
 SECTIONS: tuple[Callable[[Site, StudyView], Section | None], ...] = (
@@ -184,7 +209,7 @@ SECTIONS: tuple[Callable[[Site, StudyView], Section | None], ...] = (
     runs_section,
 )
 # Panels below the list of studies, likewise.
-PANELS: tuple[Callable[[Site], Section | None], ...] = ()
+PANELS: tuple[Callable[[Site], Section | None], ...] = (champions_panel, schedule_panel)
 
 
 def sections(site: Site, view: StudyView) -> tuple[Section, ...]:
