@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,8 @@ def upgrade(
 ) -> StoreUpgrade:
     """Bring the store at `url` to the schemas that this program and its Optuna need.
 
+    In a database of a server that has no tables yet they are made, so that whoever may only read
+    finds them.
     Each of the two is changed completely or not at all, and the same call goes on where one that
     was stopped ended. Raises ConflictError where a newer program made one of them, or where a
     worker holds a trial (unless `force`), UnavailableError where no backup can be made.
@@ -46,7 +48,8 @@ def upgrade(
         if optuna.state == "newer":
             storage.upgrade_tables(store)  # says so
         if not any(each.state == "older" for each in before):
-            return StoreUpgrade(before=before, after=before, backup=None)
+            _make_missing(store, before)
+            return StoreUpgrade(before=before, after=_status(store), backup=None)
         if not force:
             _refuse_while_in_use(store)
         copy = None
@@ -55,6 +58,7 @@ def upgrade(
         if ours.state == "older":
             migrate.upgrade(store.engine)
         storage.upgrade_tables(store)
+        _make_missing(store, before)
         return StoreUpgrade(before=before, after=_status(store), backup=copy)
 
 
@@ -102,6 +106,16 @@ def _state(here: str | None, needed: str, *, newer: bool) -> SchemaState:
     if here == needed:
         return "current"
     return "newer" if newer else "older"
+
+
+def _make_missing(store: Store, found: Iterable[SchemaStatus]) -> None:
+    """Make the tables that were never made."""
+    absent = {each.tables for each in found if each.state == "absent"}
+    if "selector" in absent:
+        migrate.upgrade(store.engine)
+    if "optuna" in absent:
+        with storage.opened_storage(store):
+            pass  # to open it makes them
 
 
 def _refuse_while_in_use(store: Store) -> None:

@@ -153,3 +153,11 @@ def test_looking_at_an_empty_database_makes_nothing(store_url: str, engine: Engi
         return
     assert [each.state for each in database.status(store_url)] == ["absent", "absent"]
     assert released.content(engine) == {}
+
+
+def test_an_empty_database_of_a_server_gets_all_tables(postgres_url: str) -> None:
+    done = database.upgrade(postgres_url, with_backup=False)
+    assert [each.state for each in done.before] == ["absent", "absent"]
+    assert [each.state for each in done.after] == ["current", "current"]
+    again = database.upgrade(postgres_url)
+    assert again.before == again.after == done.after and again.backup is None

@@ -87,7 +87,9 @@ def upgrade(
 def _line(before: SchemaStatus, after: SchemaStatus) -> str:
     name = "selector's" if before.tables == "selector" else "Optuna's"
     if before.here == after.here:
-        return f"{name} tables: {after.here or 'not made yet'}, nothing to do"
+        return f"{name} tables: {after.here}, nothing to do"
+    if before.here is None:
+        return f"{name} tables: made, {after.here}"
     return f"{name} tables: {before.here} -> {after.here}"
 
 
