@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from selector.records import DataAudit, Goal, Heat, Origin, Scalar, SplitName, TrialCounts
+from selector.records import DataAudit, Goal, Heat, Opening, Origin, Scalar, SplitName, TrialCounts
 
 PrefixOutcome = Literal["hit", "filled", "declined"]
 
@@ -50,6 +50,13 @@ class StudyChanged:
     version: int  # of the search space
     wider: tuple[str, ...]
     accepted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealBroken:
+    """The test split was opened before this run, for this study or another on the same data."""
+
+    opening: Opening  # the first one that told anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +222,7 @@ Event = (
     DataProgress
     | RunReady
     | StudyChanged
+    | SealBroken
     | LimitsChecked
     | FunnelEnded
     | TrialStarted

@@ -17,7 +17,7 @@ from selector.admission import admit
 from selector.crew import place, seats_of
 from selector.environment import describe
 from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
-from selector.events import Event, Observer, RunEnded, RunReady, StudyChanged
+from selector.events import Event, Observer, RunEnded, RunReady, SealBroken, StudyChanged
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, final_folds, load_prepared
 from selector.records import Leaderboard, RunStart, RunStatus, Seat
@@ -134,7 +134,7 @@ def _run(
             pruner=pruner,
         )
         claims = Claims(store, optuna_study, spec, run_id=run_id, observe=observe)
-        for event in _changes(registered):
+        for event in (*_changes(registered), *_looks(store, spec.name)):
             observe(event)
         observe(_ready(prepared, store, seats=seats))
         claims.plan(order=backbone_order(claims, context))
@@ -203,6 +203,12 @@ def _changes(registered: Registered) -> Iterator[Event]:
             wider=registered.wider,
             accepted=registered.accepted,
         )
+
+
+def _looks(store: Store, name: str) -> Iterator[Event]:
+    told = [opening for opening in store.openings_of_data(name) if opening.scores]
+    if told:
+        yield SealBroken(opening=told[0])
 
 
 def _ready(prepared: Prepared, store: Store, *, seats: Sequence[Seat]) -> RunReady:

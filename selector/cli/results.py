@@ -171,7 +171,7 @@ def _study(store: Store, name: str) -> Page:
     from selector.reporting.ranking import audit, standings, verdict
 
     study, trials = store.require_study(name), store.trials(name)
-    openings = store.openings(name)
+    openings = store.openings_of_data(name)
     return study_page(
         study,
         trials,

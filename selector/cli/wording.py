@@ -13,6 +13,7 @@ from selector.events import (
     FunnelEnded,
     LimitsChecked,
     RunReady,
+    SealBroken,
     StoreAnswers,
     StoreSilent,
     StudyChanged,
@@ -65,6 +66,8 @@ def said(event: Event) -> tuple[str, ...]:
     match event:
         case StudyChanged():
             return change_lines(event)
+        case SealBroken():
+            return (seal_line(event),)
         case LimitsChecked():
             return limit_lines(event)
         case FunnelEnded():
@@ -84,6 +87,16 @@ def change_lines(changed: StudyChanged) -> tuple[str, ...]:
     accepted = (f"changed {figures.safe(line.strip())} (accepted)" for line in changed.accepted)
     wider = (f"wider   {figures.safe(line.strip())}" for line in changed.wider)
     return (*accepted, *wider)
+
+
+def seal_line(broken: SealBroken) -> str:
+    """That somebody has seen test scores, and what it means for what comes."""
+    opening = broken.opening
+    return (
+        f"seal    the test split was opened {figures.moment(opening.opened_at)} UTC by "
+        f"{figures.safe(opening.who)} for {figures.safe(opening.study)}:{opening.trial}: what is "
+        "chosen from now on may be chosen with its help"
+    )
 
 
 def funnel_lines(ended: FunnelEnded) -> tuple[str, ...]:

@@ -28,13 +28,19 @@ def page(leaderboard: Leaderboard) -> Page:
         tables=(
             *((_table(leaderboard, metric),) if leaderboard.candidates else ()),
             *finals.tables(leaderboard.finals),
-            *finals.opening_tables(leaderboard.openings),
+            *finals.opening_tables(leaderboard.openings, leaderboard.study),
             *proxies.tables(leaderboard.proxies),
         ),
         notes=(
             *_notes(leaderboard),
             *proxies.notes(leaderboard.proxies),
-            *finals.notes(leaderboard.finals, leaderboard.verdict, leaderboard.openings),
+            *finals.notes(
+                leaderboard.finals,
+                leaderboard.verdict,
+                leaderboard.openings,
+                study=leaderboard.study,
+                after=leaderboard.after_opening,
+            ),
         ),
         document=lambda: document(leaderboard),
         flat=lambda: flat.of_leaderboard(leaderboard),
@@ -49,7 +55,12 @@ def document(leaderboard: Leaderboard) -> dict[str, Any]:
         "data": {"fingerprint": leaderboard.fingerprint, "counts": dict(leaderboard.counts)},
         "candidates": [_candidate(row) for row in leaderboard.candidates],
         "trials": dataclasses.asdict(leaderboard.trials),
-        **finals.document(leaderboard.finals, leaderboard.verdict, leaderboard.openings),
+        **finals.document(
+            leaderboard.finals,
+            leaderboard.verdict,
+            leaderboard.openings,
+            after=leaderboard.after_opening,
+        ),
         "pick": None if leaderboard.pick is None else dataclasses.asdict(leaderboard.pick),
         "cheapest": dict(leaderboard.cheapest),
         **proxies.document(leaderboard.proxies),
@@ -131,9 +142,13 @@ def _expected(leaderboard: Leaderboard) -> str:
 def _table(leaderboard: Leaderboard, metric: str) -> ShownTable:
     rows = leaderboard.candidates
     several_tied = sum(row.tied_with_best for row in rows) > 1
+    late = frozenset(leaderboard.after_opening)
     columns = [
         (Column("#", right=True), [str(r.rank) for r in rows]),
-        (Column("trial", right=True), [str(r.trial) for r in rows]),
+        (
+            Column("trial", right=True),
+            [f"{r.trial}†" if r.trial in late else str(r.trial) for r in rows],
+        ),
         (Column("backbone"), [figures.safe(r.backbone) for r in rows]),
         (Column(metric, right=True), [figures.score(r.score) for r in rows]),
         (Column("95% interval", right=True), [figures.interval(r.ci_low, r.ci_high) for r in rows]),

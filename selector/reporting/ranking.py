@@ -18,6 +18,7 @@ from selector.records import (
     Verdict,
 )
 from selector.selection import finals
+from selector.selection.seal import begun_after, opened_at
 from selector.store import Store
 
 
@@ -39,13 +40,14 @@ def rank(
         metric=metric,
         progress=watched(observe),
     )
-    openings = store.openings(name)
+    openings = store.openings_of_data(name)
     return replace(
         board,
         proxies=audit(store, study, trials),
         finals=standings(store, study, trials),
         verdict=verdict(store, study, trials, openings),
         openings=openings,
+        after_opening=begun_after(trials, opened_at(openings)),
     )
 
 
@@ -83,7 +85,9 @@ def verdict(
 ) -> Verdict | None:
     """The pick with its scores; None before the finals have ended or the test split was opened."""
     stored = store.finals(study.name)
-    told = [(each, score) for each in openings for score in each.scores if score.role == "pick"]
+    own = [each for each in openings if each.study == study.name]
+    told = [(each, score) for each in own for score in each.scores if score.role == "pick"]
+    moment, decided_at = opened_at(openings), None if stored is None else stored.decided_at
     if stored is not None and stored.pick is not None:
         pick, reason = stored.pick, stored.reason or ""
     elif told:
@@ -97,6 +101,7 @@ def verdict(
         reason=reason,
         validation_score=scores.get(pick, math.nan),
         test_score=of_pick[-1] if of_pick else None,
+        after_opening=moment is not None and decided_at is not None and decided_at > moment,
     )
 
 

@@ -23,6 +23,7 @@ from selector.reporting.costs import costs_table
 from selector.reporting.failures import failures_table
 from selector.reporting.leaderboard import counted
 from selector.reporting.trial import trial_plain
+from selector.selection.seal import begun_after, opened_at
 from selector.spec.schema import LimitsSpec
 
 _RANGES = ("uniform", "log_uniform", "int")  # of the study file's domains
@@ -42,6 +43,7 @@ def study_page(
     costs: Sequence[NetworkCost] = (),
 ) -> Page:
     """One study: what it searches, its runs, and every trial whatever became of it."""
+    after = begun_after(trials, opened_at(openings))
     return Page(
         title=f"Study {figures.safe(study.name)}",
         facts=_study_facts(study),
@@ -52,13 +54,13 @@ def study_page(
             *proxies.tables(audit),
             _trials_table(study, trials),
             *finals.tables(standings),
-            *finals.opening_tables(openings),
+            *finals.opening_tables(openings, study.name),
             failures_table(trials),
         ),
         notes=(
             counted(counts),
             *proxies.notes(audit),
-            *finals.notes(standings, verdict, openings),
+            *finals.notes(standings, verdict, openings, study=study.name, after=after),
         ),
         document=lambda: {
             "study": study.name,
@@ -73,7 +75,7 @@ def study_page(
             "trials": dataclasses.asdict(counts),
             "runs": [dataclasses.asdict(run) for run in runs],
             "trial_rows": [trial_plain(trial) for trial in trials],
-            **finals.document(standings, verdict, openings),
+            **finals.document(standings, verdict, openings, after=after),
             **proxies.document(audit),
             **({"costs": [dataclasses.asdict(cost) for cost in costs]} if costs else {}),
         },

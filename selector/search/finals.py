@@ -127,7 +127,11 @@ def decide_finals(plan: FinalsPlan, context: StudyContext) -> None:
     trials = store.trials(name)
     found = standings(store, store.require_study(name), trials)
     assert found is not None
-    candidates = {trial.number for trial in trials if trial.state == "complete"}
+    candidates = {
+        trial.number
+        for trial in trials
+        if trial.state == "complete" and trial.checkpoint is not None
+    }
     pick, reason = statistics.choose(found, candidates)
     stored = store.finals(name)
     assert stored is not None

@@ -72,6 +72,7 @@ def _collect(context: StudyContext) -> None:
         spec.name,
         goal=spec.metric.goal,
         best=spec.keep.best,
+        top=None if spec.finals is None else spec.finals.top,
         artifacts=context.artifacts,
     )
 

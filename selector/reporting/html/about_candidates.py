@@ -43,13 +43,22 @@ def leaderboard(material: Material) -> Section | None:
 def finals(material: Material) -> Section | None:
     """The best trained again on other seeds, and what the test split said."""
     board = material.board
-    tables = (*final_reports.tables(board.finals), *final_reports.opening_tables(board.openings))
+    tables = (
+        *final_reports.tables(board.finals),
+        *final_reports.opening_tables(board.openings, board.study),
+    )
     if not tables:
         return None
     return Section(
         anchor="finals",
         title="Finals and test split",
-        words=final_reports.notes(board.finals, board.verdict, board.openings),
+        words=final_reports.notes(
+            board.finals,
+            board.verdict,
+            board.openings,
+            study=board.study,
+            after=board.after_opening,
+        ),
         tables=tables,
     )
 
