@@ -127,10 +127,11 @@ def _entrants(
     wanted = [rows[number] for number in references(trials)]
     if wanted and wanted[0].number == pick.number:
         return {"pick": pick}, "the pick is the reference itself"
-    able = [row for row in wanted if row.checkpoint is not None and row.number != pick.number]
+    others = [row for row in wanted if row.number != pick.number]
+    able = [row for row in others if row.state == "complete" and row.checkpoint is not None]
     if able:
         return {"pick": pick, "reference": able[0]}, None
-    reasons = [_without_network(row) for row in wanted if row.number != pick.number]
+    reasons = [_without_network(row) for row in others]
     return {"pick": pick}, "; ".join(reasons) or "no reference was trained"
 
 

@@ -68,16 +68,19 @@ def notes(
     *,
     study: str,
     after: Sequence[int] = (),
+    reconciled: str = "",
 ) -> tuple[str, ...]:
     """The verdict in words, and what there is to know of finals and test split.
 
-    `after` are the trials that began when the test split had been opened.
+    `after` are the trials that began when the test split had been opened, `reconciled` says why
+    the pick is not the first of the search.
     """
     lines = []
     if finals is not None and not finals.decided:
         lines.append("The finals have not ended: the same run command continues them.")
     if verdict is not None:
         lines.append(f"Pick: trial {verdict.trial}: {figures.safe(verdict.reason)}")
+    lines += [reconciled] if reconciled else []
     return (*lines, *opening_notes(openings, study), *_after(verdict, after))
 
 
@@ -89,8 +92,8 @@ def opening_notes(openings: Sequence[Opening], study: str) -> tuple[str, ...]:
             f"Test split opened {figures.moment(each.opened_at)} UTC by {figures.safe(each.who)} "
             f"for trial {_trial(each, each.trial, study)}: {figures.safe(each.why)}"
         )
-        if each.scores and all(score.role == "pick" for score in each.scores):
-            why = figures.safe(each.no_reference or "none was scored")
+        if each.scores and each.no_reference is not None:
+            why = figures.safe(each.no_reference)
             lines.append(f"No gap of a reference stands beside it: {why}.")
     told = sum(bool(each.scores) for each in openings)
     if told > 1:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from selector.records import Cost, Leaderboard, LeaderboardRow, TrialCounts
 from selector.reporting import figures, finals, flat, proxies
 from selector.reporting.base import Column, Page, ShownTable
+from selector.reporting.pick import pick_of, reconciled
 
 # Parameters that every reader looks for, with short headings and the order they are dropped in.
 _USUAL = {"lr": ("lr", 4), "freeze_depth": ("freeze", 5), "batch_size": ("batch", 6)}
@@ -40,6 +42,7 @@ def page(leaderboard: Leaderboard) -> Page:
                 leaderboard.openings,
                 study=leaderboard.study,
                 after=leaderboard.after_opening,
+                reconciled=reconciled(leaderboard),
             ),
         ),
         document=lambda: document(leaderboard),
@@ -131,7 +134,10 @@ def _cheapest(leaderboard: Leaderboard) -> str:
 
 def _expected(leaderboard: Leaderboard) -> str:
     pick = leaderboard.pick
-    if pick is None or pick.compared < 2:
+    shown = pick_of(leaderboard)
+    if pick is None or shown is None or pick.trial != shown.trial:
+        return ""  # of another than the pick, nobody needs to expect anything
+    if pick.compared < 2 or math.isnan(pick.expected_score):
         return ""
     return (
         f"{figures.score(pick.expected_score)} is what to expect of trial {pick.trial} on new "
@@ -142,7 +148,7 @@ def _expected(leaderboard: Leaderboard) -> str:
 def _table(leaderboard: Leaderboard, metric: str) -> ShownTable:
     rows = leaderboard.candidates
     several_tied = sum(row.tied_with_best for row in rows) > 1
-    late = frozenset(leaderboard.after_opening)
+    late, shown = frozenset(leaderboard.after_opening), pick_of(leaderboard)
     columns = [
         (Column("#", right=True), [str(r.rank) for r in rows]),
         (
@@ -172,7 +178,7 @@ def _table(leaderboard: Leaderboard, metric: str) -> ShownTable:
         title="",
         columns=tuple(column for column, _ in columns),
         rows=tuple(zip(*(cells for _, cells in columns), strict=True)),
-        strong_rows=frozenset({0}),
+        strong_rows=frozenset(place for place, r in enumerate(rows) if shown and r is shown),
     )
 
 

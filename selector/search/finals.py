@@ -21,8 +21,8 @@ from selector import selection
 from selector.data import Dataset
 from selector.errors import ConflictError
 from selector.events import FinalsEnded, FinalsReady
+from selector.outcome import standings
 from selector.records import Heat, Scalar, StudyRow, TrialOutcome, TrialRow, TrialStart
-from selector.reporting.ranking import standings
 from selector.search.budget import FINISHED
 from selector.search.claims import Claims
 from selector.search.context import StudyContext
