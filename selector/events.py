@@ -89,6 +89,7 @@ class TrialStarted:
     params: Mapping[str, Scalar]
     origin: Origin
     heat: Heat | None = None  # of the finals
+    folds: int = 0  # of the finals; none where they train on the study's own split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,7 @@ class TrialEnded:
     best_score: float | None
     best_trial: int | None
     heat: Heat | None = None  # of the finals
+    folds: int = 0  # of the finals; none where they train on the study's own split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,11 +165,10 @@ def worker_line(note: WorkerNote) -> str:
     return f"worker {note.worker}  {figures.safe(note.text)}"
 
 
-def heat_name(heat: Heat) -> str:
-    """Which training of the finals it is, as `final 12, seed 1`."""
-    return f"final {heat.finalist:>3}, seed {heat.seed}" + (
-        f", fold {heat.fold}" if heat.fold else ""
-    )
+def heat_name(heat: Heat, *, folds: int) -> str:
+    """Which training of the finals it is, as `final  12, seed 1, fold 1/3`."""
+    fold = f", fold {heat.fold + 1}/{folds}" if folds else ""
+    return f"final {heat.finalist:>3}, seed {heat.seed}{fold}"
 
 
 def finals_line(ready: FinalsReady) -> str:
@@ -198,7 +197,9 @@ def best_part(ended: TrialEnded) -> str:
 
 
 def _called(ended: TrialEnded) -> str:
-    return f"trial {ended.number:>3}" if ended.heat is None else heat_name(ended.heat)
+    if ended.heat is None:
+        return f"trial {ended.number:>3}"
+    return heat_name(ended.heat, folds=ended.folds)
 
 
 def rough(seconds: float) -> str:

@@ -53,6 +53,7 @@ def _work_on(claim: Claim, claims: Claims, context: StudyContext, stop: Stop) ->
             params=claim.params,
             origin=claim.origin,
             heat=claim.heat,
+            folds=len(context.folds),
         )
     )
     trained_in = context.for_heat(claim.heat)
@@ -100,4 +101,5 @@ def summary(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
         best_score=best.score if best else None,
         best_trial=best.number if best else None,
         heat=claim.heat,
+        folds=len(context.folds),
     )

@@ -136,7 +136,7 @@ def choose(finals: Finals, candidates: Collection[int]) -> tuple[int | None, str
         both = " and reference" if runner_up is reference else ""
         parts.append(_beside(f"the runner-up{both}", runner_up))
     if reference is pick:
-        parts.append("it is the reference itself")
+        parts.append("the pick is itself the reference")
     elif reference is not None and reference is not runner_up and reference in rivals:
         parts.append(_beside("the reference", reference))
     if len(pick.scores) == 1:

@@ -70,7 +70,7 @@ def parallel(material: Material) -> Section | None:
     return Section(
         anchor="parallel",
         title="Parallel coordinates",
-        words=(f"One line a completed trial; in red: {plots.standing_out(len(complete))}.",),
+        words=(f"One line a completed trial; in red the {plots.standing_out(len(complete))}.",),
         figures=(
             plots.parallel(
                 axes,
