@@ -129,8 +129,7 @@ def _verdict(
     alike = difference <= EXACT_SCORE if allowed_flips is None else flipped <= allowed_flips
     decisions, allowed_decisions = 0, None
     if reference.threshold is not None:
-        expected = decided(stored, reference.class_names, reference.threshold)
-        decisions = sum(one != other for one, other in zip(labels, expected, strict=True))
+        decisions = _differing(labels, reference, reference.threshold)
         allowed_decisions = int(LOOSE_FLIPS * len(found))
         alike = alike and decisions <= allowed_decisions
     return ParityReport(
@@ -156,14 +155,16 @@ def _verdict(
     )
 
 
-def decided(
-    log_probabilities: Floats, class_names: Sequence[str], threshold: Threshold
-) -> tuple[str, ...]:
-    """The labels of two classes by a threshold, as a consumer is to have them."""
-    positive = class_names.index(threshold.positive_class)
-    other = class_names[1 - positive]
-    reached = np.exp(log_probabilities[:, positive].astype(np.float64)) >= threshold.value
-    return tuple(threshold.positive_class if each else other for each in reached)
+def _differing(labels: Sequence[str], reference: Reference, threshold: Threshold) -> int:
+    """How many labels of two classes are not those that the stored probabilities make.
+
+    A probability that is the threshold but for rounding may fall to either side.
+    """
+    positive = reference.class_names.index(threshold.positive_class)
+    stored = np.exp(reference.log_probabilities[:, positive].astype(np.float64))
+    said = np.array([label == threshold.positive_class for label in labels])
+    clear = np.abs(stored - threshold.value) > EXACT_SCORE
+    return int((clear & (said != (stored >= threshold.value))).sum())
 
 
 def _ask(
