@@ -15,8 +15,8 @@ _LISTED = 20  # trials, by number
 _FLAT = ("trial", "validation_score", "test_score", "ci_low", "ci_high")
 
 
-def tables(finals: Finals | None) -> tuple[ShownTable, ...]:
-    """One row a finalist in order of the means; no table before finals have run."""
+def tables(finals: Finals | None, verdict: Verdict | None) -> tuple[ShownTable, ...]:
+    """One row a finalist in order of the means, the pick's stands out; none before finals run."""
     if finals is None:
         return ()
     metric = figures.with_arrow(finals.metric, finals.goal)
@@ -34,7 +34,10 @@ def tables(finals: Finals | None) -> tuple[ShownTable, ...]:
     )
     several_tied = sum(row.tied_with_best for row in finals.finalists) > 1
     rows = tuple(_cells(row, several_tied=several_tied) for row in finals.finalists)
-    return (ShownTable(f"Finals: {_design(finals)}", columns, rows, frozenset({0})),)
+    # Not always the first: a pruned one may have the best mean, and cannot be shipped.
+    chosen = finals.finalists[0].trial if verdict is None else verdict.trial
+    strong = frozenset(n for n, row in enumerate(finals.finalists) if row.trial == chosen)
+    return (ShownTable(f"Finals: {_design(finals)}", columns, rows, strong),)
 
 
 def opening_tables(openings: Sequence[Opening], study: str) -> tuple[ShownTable, ...]:

@@ -29,7 +29,7 @@ def page(leaderboard: Leaderboard) -> Page:
         title=f"{figures.safe(leaderboard.study)}: {metric} on {samples} validation samples",
         tables=(
             *((_table(leaderboard, metric),) if leaderboard.candidates else ()),
-            *finals.tables(leaderboard.finals),
+            *finals.tables(leaderboard.finals, leaderboard.verdict),
             *finals.opening_tables(leaderboard.openings, leaderboard.study),
             *proxies.tables(leaderboard.proxies),
         ),

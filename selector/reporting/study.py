@@ -53,7 +53,7 @@ def study_page(
             _runs_table(runs),
             *proxies.tables(audit),
             _trials_table(study, trials),
-            *finals.tables(standings),
+            *finals.tables(standings, verdict),
             *finals.opening_tables(openings, study.name),
             failures_table(trials),
         ),

@@ -9,7 +9,7 @@ import numpy as np
 
 from selector import metrics, reporting
 from selector.records import Leaderboard
-from selector.reporting import html, leaderboard
+from selector.reporting import finals, html, leaderboard
 from selector.reporting.html.contents import sections
 from selector.reporting.html.verdict import verdict
 from selector.reporting.pick import pick_of, reconciled
@@ -64,6 +64,17 @@ def test_the_terminal_has_one_winner_too(decided: Store) -> None:
     (table, *_) = leaderboard.page(board).tables
     (strong,) = table.strong_rows
     assert table.rows[strong][1] == "0"
+
+
+def test_the_table_of_the_finals_marks_the_pick_also_where_a_better_one_cannot_be_shipped(
+    decided: Store,
+) -> None:
+    board = rank(decided, "flowers")
+    assert board.finals is not None and board.verdict is not None
+    assert [row.trial for row in board.finals.finalists] == [0, 1]
+    for chosen, place in ((0, 0), (1, 1)):
+        (table,) = finals.tables(board.finals, replace(board.verdict, trial=chosen))
+        assert table.strong_rows == {place}
 
 
 def test_the_stated_calibration_error_is_the_metric_and_its_table_adds_up_to_it(

@@ -45,7 +45,7 @@ def finals(material: Material) -> Section | None:
     """The best trained again on other seeds, and what the test split said."""
     board = material.board
     tables = (
-        *final_reports.tables(board.finals),
+        *final_reports.tables(board.finals, board.verdict),
         *final_reports.opening_tables(board.openings, board.study),
     )
     if not tables:
