@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,7 @@ def free(
     for name in dict.fromkeys(item.study for item in todo if item.kind == "checkpoint"):
         row = store.require_study(str(name))
         collected = retention.collect(
-            store, row.name, goal=row.goal, best=_best(row), artifacts=artifacts
+            store, row.name, goal=row.goal, best=_best(row), top=_top(row), artifacts=artifacts
         )
         files = {artifacts / each.file for each in collected}
         gone += [item for item in todo if item.kind == "checkpoint" and item.path in files]
@@ -91,7 +91,9 @@ def free(
 
 
 def _collectable(store: Store, row: StudyRow, artifacts: Path) -> Iterator[Freeable]:
-    for each in retention.collectable(store, row.name, goal=row.goal, best=_best(row)):
+    for each in retention.collectable(
+        store, row.name, goal=row.goal, best=_best(row), top=_top(row)
+    ):
         yield Freeable(
             kind="checkpoint",
             path=artifacts / each.file,
@@ -104,6 +106,11 @@ def _collectable(store: Store, row: StudyRow, artifacts: Path) -> Iterator[Freea
 def _best(row: StudyRow) -> int | None:
     best: int | None = (row.spec.get("keep") or {}).get("best")
     return best
+
+
+def _top(row: StudyRow) -> int | None:
+    finals = row.spec.get("finals")
+    return finals["top"] if isinstance(finals, Mapping) else None
 
 
 def _orphans(store: Store, row: StudyRow, artifacts: Path) -> Iterator[Freeable]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from selector.records import DataAudit, Goal, Heat, Origin, Scalar, SplitName, TrialCounts
+from selector.records import DataAudit, Goal, Heat, Opening, Origin, Scalar, SplitName, TrialCounts
 
 PrefixOutcome = Literal["hit", "filled", "declined"]
 
@@ -52,6 +52,13 @@ class StudyChanged:
     wider: tuple[str, ...]
     accepted: tuple[str, ...]
     made_otherwise: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealBroken:
+    """The test split was opened before this run, for this study or another on the same data."""
+
+    opening: Opening  # the first one that told anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +108,7 @@ class TrialStarted:
     params: Mapping[str, Scalar]
     origin: Origin
     heat: Heat | None = None  # of the finals
+    folds: int = 0  # of the finals; none where they train on the study's own split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +175,7 @@ class TrialEnded:
     best_trial: int | None
     heat: Heat | None = None  # of the finals
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    folds: int = 0  # of the finals; none where they train on the study's own split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +270,7 @@ Event = (
     DataProgress
     | RunReady
     | StudyChanged
+    | SealBroken
     | LimitsChecked
     | FunnelEnded
     | HistoryChosen

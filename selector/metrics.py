@@ -189,6 +189,25 @@ def from_margins(
     return np.asarray(scores[..., _checked_positive(name, positive, hits.shape[-1])])
 
 
+def calibration_bins(
+    labels: Ints, log_probabilities: Floats
+) -> tuple[tuple[float, float, int], ...]:
+    """The bins of the expected calibration error that hold samples, from low to high confidence.
+
+    Each is (mean confidence, share that is right, samples): `ece` is the mean of the absolute
+    differences of the first two, weighted by the third.
+    """
+    probabilities = np.exp(np.asarray(log_probabilities, dtype=np.float64))
+    bins, gaps = calibration_gaps(labels, probabilities)
+    confidence = probabilities.max(axis=1)
+    found = []
+    for number in np.unique(bins):
+        own = bins == number
+        stated = float(confidence[own].mean())
+        found.append((stated, stated + float(gaps[own].mean()), int(own.sum())))
+    return tuple(found)
+
+
 def calibration_gaps(labels: Ints, probabilities: Array) -> tuple[Ints, Array]:
     """The calibration bin of each sample, and by how much its hit exceeds its confidence: (n,)."""
     confidence = probabilities.max(axis=1)

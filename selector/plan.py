@@ -180,8 +180,11 @@ def _final_runs(spec: StudySpec) -> int:
 
 
 def _kept(spec: StudySpec) -> int:
-    """How many checkpoints are on disk at the end."""
-    return min(spec.budget.trials, spec.keep.best or spec.budget.trials)
+    """How many checkpoints stay on disk at most: those kept, and those that finals may pick."""
+    if spec.keep.best is None:
+        return spec.budget.trials
+    leaders = max(spec.keep.best, 1 if spec.finals is None else spec.finals.top)
+    return min(spec.budget.trials, leaders + max(1, len(spec.start_from)))
 
 
 def _epochs(spec: StudySpec) -> int:

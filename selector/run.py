@@ -23,7 +23,7 @@ from selector.errors import (
     StudyStoppedError,
     UnavailableError,
 )
-from selector.events import Event, Observer, RunEnded, RunReady, StudyChanged
+from selector.events import Event, Observer, RunEnded, RunReady, SealBroken, StudyChanged
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, final_folds, load_prepared
 from selector.records import Leaderboard, RunStart, RunStatus, Seat
@@ -193,7 +193,7 @@ def _run(
             pruner=pruner,
         )
         claims = Claims(store, optuna_study, spec, run_id=run_id, observe=observe, waits=waits)
-        for event in _changes(registered):
+        for event in (*_changes(registered), *_looks(store, spec.name)):
             observe(event)
         observe(_ready(prepared, store, seats=seats))
         _plan(claims, context, prepared)
@@ -292,6 +292,12 @@ def _changes(registered: Registered) -> Iterator[Event]:
             accepted=registered.accepted,
             made_otherwise=registered.made_otherwise,
         )
+
+
+def _looks(store: Store, name: str) -> Iterator[Event]:
+    told = [opening for opening in store.openings_of_data(name) if opening.scores]
+    if told:
+        yield SealBroken(opening=told[0])
 
 
 def _ready(prepared: Prepared, store: Store, *, seats: Sequence[Seat]) -> RunReady:

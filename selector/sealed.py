@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ from selector.records import (
 )
 from selector.search.storage import reachable
 from selector.selection import resample
+from selector.selection.best import references
 from selector.selection.certainty import positive_class
-from selector.selection.finals import references
 from selector.selection.intervals import percentile_interval
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
@@ -50,20 +51,22 @@ def open_test_split(
     """Score the pick, or `trial`, and the reference on the test split, and record that.
 
     Relative paths of the study's data start at `folder`, by default the one its last run used.
-    Raises ConflictError where the split was opened before and `again` is not given, or where the
-    data is no longer that of the study; InputError where there is nothing to score. Nothing is
-    recorded before everything else has proved to work.
+    Raises ConflictError where the split was opened before, for this study or another one on the
+    same data, and `again` is not given, or where the data is no longer that of the study;
+    InputError where there is nothing to score. Nothing is recorded before everything else has
+    proved to work.
     """
     study = store.require_study(name)
     _refuse_another(store, name, why=why, again=again)
     pick = candidate_of(store, name, trial=trial)
     dataset = _dataset(study, _folder(store, name, folder), observe=observe)
     prepare_process()
+    entrants, no_reference = _entrants(store.trials(name), pick)
     networks = [
-        (role, row, _predictor(row, device=choose_device(device)))
-        for role, row in _entrants(store, name, pick).items()
+        (role, row, _predictor(row, device=choose_device(device))) for role, row in entrants.items()
     ]
-    with reachable(store), study_lock(store, name):
+    # One lock for all studies on this data: the seal is the data's.
+    with reachable(store), study_lock(store, f"test split {study.data.fingerprint}"):
         _refuse_another(store, name, why=why, again=again)  # who waited for the lock comes second
         opening = store.begin_opening(
             OpeningStart(
@@ -73,6 +76,7 @@ def open_test_split(
                 why=why or FIRST,
                 fingerprint=dataset.summary.fingerprint,
                 samples=len(dataset.splits.test),
+                no_reference=no_reference,
             )
         )
         scores = [
@@ -97,14 +101,15 @@ def _refuse_another(store: Store, name: str, *, why: str | None, again: bool) ->
 
     An opening that ended before it had scores told nobody anything, and may be made up for.
     """
-    told = [opening for opening in store.openings(name) if opening.scores]
+    told = [opening for opening in store.openings_of_data(name) if opening.scores]
     if not told:
         return
     if not again:
         last = told[-1]
+        whose = "" if last.study == name else f" of study '{last.study}' on the same data"
         raise ConflictError(
             f"The test split of study '{name}' was opened on {last.opened_at:%Y-%m-%d %H:%M} UTC "
-            f"by {last.who} for trial {last.trial} ({last.why}). A second look makes it a "
+            f"by {last.who} for trial {last.trial}{whose} ({last.why}). A second look makes it a "
             "validation split. See: selector report. To look all the same, with a reason that "
             "every later report shows: --again --why REASON."
         )
@@ -112,15 +117,26 @@ def _refuse_another(store: Store, name: str, *, why: str | None, again: bool) ->
         raise InputError("--again needs a reason, which every later report shows: --why REASON.")
 
 
-def _entrants(store: Store, name: str, pick: TrialRow) -> dict[OpenedRole, TrialRow]:
-    """The pick, and beside it the reference if it is another trial with a stored network."""
-    trials = store.trials(name)
-    entrants: dict[OpenedRole, TrialRow] = {"pick": pick}
-    for number in references(trials)[:1]:
-        row = next(trial for trial in trials if trial.number == number)
-        if row.state == "complete" and row.number != pick.number:
-            entrants["reference"] = row
-    return entrants
+def _entrants(
+    trials: Sequence[TrialRow], pick: TrialRow
+) -> tuple[dict[OpenedRole, TrialRow], str | None]:
+    """The pick, and beside it the first reference with a stored network; or why there is none."""
+    rows = {trial.number: trial for trial in trials}
+    wanted = [rows[number] for number in references(trials)]
+    if wanted and wanted[0].number == pick.number:
+        return {"pick": pick}, "the pick is the reference itself"
+    others = [row for row in wanted if row.number != pick.number]
+    able = [row for row in others if row.state == "complete" and row.checkpoint is not None]
+    if able:
+        return {"pick": pick, "reference": able[0]}, None
+    reasons = [_without_network(row) for row in others]
+    return {"pick": pick}, "; ".join(reasons) or "no reference was trained"
+
+
+def _without_network(row: TrialRow) -> str:
+    if row.state == "pruned":
+        return f"trial {row.number} was pruned in the search"
+    return f"the checkpoint of trial {row.number} was not kept"
 
 
 def _folder(store: Store, name: str, folder: Path | None) -> Path:

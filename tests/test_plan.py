@@ -58,9 +58,11 @@ def test_disk_is_decoded_images_and_checkpoints(
 def test_checkpoints_that_are_not_kept_take_no_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = _plan(tmp_path, monkeypatch, "keep.best=2")
-    mean = sum(probe.trained_parameters for probe in kept.probes) / len(kept.probes)
-    assert kept.checkpoint_bytes == pytest.approx(4 * 2 * mean, rel=0.01)
+    # Two and the first configuration; with finals the three that they may pick, and that one.
+    for finals, checkpoints in (("off", 3), ("{top: 3}", 4)):
+        kept = _plan(tmp_path, monkeypatch, "keep.best=2", f"finals={finals}")
+        mean = sum(probe.trained_parameters for probe in kept.probes) / len(kept.probes)
+        assert kept.checkpoint_bytes == pytest.approx(4 * checkpoints * mean, rel=0.01)
 
 
 def test_a_space_of_choices_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

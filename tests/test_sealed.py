@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sqlalchemy import update
 from typer.testing import CliRunner, Result
 
 from selector import metrics
@@ -19,10 +20,12 @@ from selector.data import inspect, without_test
 from selector.errors import DataError, InputError
 from selector.events import Event, RunReady
 from selector.predict import candidate_of, load_predictor
+from selector.reporting.ranking import rank
 from selector.run import ignore, run
 from selector.sealed import open_test_split, require_test
 from selector.spec.schema import DataSpec
 from selector.store import Store
+from selector.store.tables import TrialTable
 
 STUDY = """
 name: colours
@@ -160,6 +163,66 @@ def test_a_second_look_is_refused_and_with_again_it_is_shown_for_ever(finished: 
     last = document["openings"][-1]["scores"][0]
     assert last["gap"] == pytest.approx(last["test_score"] - last["validation_score"])
     assert document["verdict"]["test_score"] == last["test_score"]
+
+
+def test_another_study_on_the_same_data_is_told_of_the_opening(finished: Path) -> None:
+    assert unseal("-q", "--why", "paper").exit_code == 0
+
+    board = run("study.yaml", overrides=["name=hues", "finals=off"])
+    assert [each.study for each in board.openings] == ["colours"]
+    assert board.after_opening == (0, 1, 2)
+    assert board.verdict is None  # the score of another study's pick is none of this one
+
+    refused = selector("unseal", "hues", "-q")
+    assert refused.exit_code == 3
+    assert "of study 'colours' on the same data (paper)" in refused.stderr
+    assert selector("unseal", "hues", "-q", "--again", "--why", "new idea").exit_code == 0
+    for name, first in (("hues", "trial colours:"), ("colours", "trial hues:")):
+        report = " ".join(selector("report", name).stdout.split())
+        assert first in report and "It was opened 2 times" in report
+    # Its own images in other splits: another test split.
+    other = run("study.yaml", overrides=["name=far", "finals=off", "data.limit=40"])
+    assert other.openings == ()
+
+
+def test_a_run_after_an_opening_says_so_and_the_report_marks_what_it_adds(finished: Path) -> None:
+    assert unseal("-q").exit_code == 0
+
+    longer = selector("run", "study.yaml", "--set", "budget.trials=4", "--set", "finals.seeds=3")
+
+    assert longer.exit_code == 0, longer.stderr
+    said = [line for line in longer.stderr.splitlines() if line.startswith("seal ")]
+    assert len(said) == 1 and "what is chosen from now on may be chosen with its help" in said[0]
+    report = " ".join(selector("report", "colours").stdout.split())
+    assert "3†" in report and "chosen with its help possible: trial 3." in report
+    assert "The pick was chosen after the test split was opened" in report
+    document = json.loads(selector("report", "colours", "--format", "json").stdout)
+    assert document["after_opening"] == [3] and document["verdict"]["after_opening"]
+
+
+@pytest.mark.parametrize("fate", ["pruned", "not kept"])
+def test_without_a_stored_reference_the_report_says_why_no_gap_stands_there(
+    finished: Path, store: Store, fate: str
+) -> None:
+    board = rank(store, "colours")
+    pick = next(row.trial for row in board.candidates if row.trial != 0)
+    with store.engine.begin() as connection:
+        if fate == "pruned":  # as a first configuration may be
+            connection.execute(
+                update(TrialTable).where(TrialTable.number == 0).values(state="pruned")
+            )
+    if fate == "not kept":  # as an earlier program left it
+        store.forget_checkpoints("colours", [0])
+
+    result = unseal("-q", "--trial", str(pick))
+
+    assert result.exit_code == 0, result.stderr
+    words = {"pruned": "trial 0 was pruned in the search"}.get(
+        fate, "the checkpoint of trial 0 was not kept"
+    )
+    assert words in " ".join(result.stdout.split())
+    assert words in " ".join(selector("report", "colours").stdout.split())
+    assert store.openings("colours")[0].no_reference == words
 
 
 def test_an_opening_that_told_nothing_may_be_made_up_for(finished: Path, store: Store) -> None:

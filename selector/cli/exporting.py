@@ -78,8 +78,11 @@ def export(
     note(
         f"Parity gate passed: {parity.metric} {parity.score:.4f} of {parity.images} raw images in "
         f"a fresh process, {parity.stored_score:.4f} stored; {parity.latency_ms:.1f} ms an image "
-        f"(CPU, 1 thread), {parity.file_bytes / 1e6:.1f} MB."
+        f"(CPU, {parity.threads} thread{'' if parity.threads == 1 else 's'}), "
+        f"{parity.file_bytes / 1e6:.1f} MB."
     )
+    if made.unchecked is not None:
+        note(made.unchecked)
     data(str(made.path))
     if made.unmet:
         raise LimitsUnmetError(

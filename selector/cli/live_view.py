@@ -216,7 +216,9 @@ class LiveView:
 
 
 def _trial_text(trial: TrialStarted, epoch: str) -> Text:
-    called = f"trial {trial.number:>3}" if trial.heat is None else wording.heat_name(trial.heat)
+    called = f"trial {trial.number:>3}"
+    if trial.heat is not None:
+        called = wording.heat_name(trial.heat, folds=trial.folds)
     text = f"{called}  {epoch}{figures.safe(trial.backbone)}  "
     return Text(text + wording.main_params(trial.params), no_wrap=True, overflow="ellipsis")
 

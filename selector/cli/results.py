@@ -95,23 +95,25 @@ def report(
 
 
 def _html(store: Store, name: str, *, metric: str | None) -> str:
-    """The HTML report, with pictures of the leader's errors where data and weights are here."""
+    """The HTML report, with pictures of the pick's errors where data and weights are here."""
     from selector.reporting import html
+    from selector.reporting.pick import pick_of
     from selector.reporting.ranking import rank
     from selector.settings import load_settings
 
     settings = load_settings()
     board = rank(store, name, metric=metric)
     missing = ""
-    if board.candidates:
+    shown = pick_of(board)
+    if shown is not None:
         from selector.explain import draw_alike, draw_errors
         from selector.predict import candidate_of
 
         note("Drawing pictures ...")
         try:
             draw_alike(store, name, settings=settings)
-            leader = candidate_of(store, name, trial=board.candidates[0].trial)
-            draw_errors(store, name, leader, settings=settings)
+            chosen = candidate_of(store, name, trial=shown.trial)
+            draw_errors(store, name, chosen, settings=settings)
         except SelectorError as error:
             # The rest of the report needs the store alone, which may be all that is here.
             missing = str(error).partition("\n")[0]
@@ -167,11 +169,12 @@ def _comparison_html(store: Store, found: Comparison) -> str:
 
 
 def _study(store: Store, name: str) -> Page:
+    from selector.outcome import standings, verdict
     from selector.reporting import study_page
-    from selector.reporting.ranking import audit, history, standings, verdict
+    from selector.reporting.ranking import audit, history
 
     study, trials = store.require_study(name), store.trials(name)
-    openings = store.openings(name)
+    openings = store.openings_of_data(name)
     return study_page(
         study,
         trials,

@@ -17,6 +17,7 @@ from selector.events import (
     NoticeFailed,
     RunReady,
     ScheduleNote,
+    SealBroken,
     StoreAnswers,
     StoreSilent,
     StudyChanged,
@@ -70,6 +71,8 @@ def said(event: Event) -> tuple[str, ...]:
     match event:
         case StudyChanged():
             return change_lines(event)
+        case SealBroken():
+            return (seal_line(event),)
         case LimitsChecked():
             return limit_lines(event)
         case FunnelEnded():
@@ -102,6 +105,16 @@ def change_lines(changed: StudyChanged) -> tuple[str, ...]:
     wider = (f"wider   {figures.safe(line.strip())}" for line in changed.wider)
     other = (f"changed {figures.safe(line.strip())}" for line in changed.made_otherwise)
     return (*accepted, *wider, *other)
+
+
+def seal_line(broken: SealBroken) -> str:
+    """That somebody has seen test scores, and what it means for what comes."""
+    opening = broken.opening
+    return (
+        f"seal    the test split was opened {figures.moment(opening.opened_at)} UTC by "
+        f"{figures.safe(opening.who)} for {figures.safe(opening.study)}:{opening.trial}: what is "
+        "chosen from now on may be chosen with its help"
+    )
 
 
 def funnel_lines(ended: FunnelEnded) -> tuple[str, ...]:
@@ -179,11 +192,10 @@ def worker_line(note: WorkerNote) -> str:
     return f"worker {note.worker}  {figures.safe(note.text)}"
 
 
-def heat_name(heat: Heat) -> str:
-    """Which training of the finals it is, as `final 12, seed 1`."""
-    return f"final {heat.finalist:>3}, seed {heat.seed}" + (
-        f", fold {heat.fold}" if heat.fold else ""
-    )
+def heat_name(heat: Heat, *, folds: int) -> str:
+    """Which training of the finals it is, as `final  12, seed 1, fold 1/3`."""
+    fold = f", fold {heat.fold + 1}/{folds}" if folds else ""
+    return f"final {heat.finalist:>3}, seed {heat.seed}{fold}"
 
 
 def finals_line(ready: FinalsReady) -> str:
@@ -212,7 +224,9 @@ def best_part(ended: TrialEnded) -> str:
 
 
 def _called(ended: TrialEnded) -> str:
-    return f"trial {ended.number:>3}" if ended.heat is None else heat_name(ended.heat)
+    if ended.heat is None:
+        return f"trial {ended.number:>3}"
+    return heat_name(ended.heat, folds=ended.folds)
 
 
 def rough(seconds: float) -> str:

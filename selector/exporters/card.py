@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from selector import metrics
+from selector.exporters.shipping import Shipped
 from selector.records import (
     ClassScore,
+    Finalist,
     Floats,
     Ints,
     LeaderboardRow,
     Licence,
+    OpenedScore,
     ParityReport,
     StudyRow,
     Threshold,
 )
+from selector.spec.schema import LimitsSpec
 
 _CONFUSED = 5  # pairs of classes listed
 
@@ -35,6 +40,10 @@ class CardFacts:
     threshold: Threshold | None
     licences: tuple[Licence, ...]
     parity: ParityReport
+    shipped: Shipped
+    limits: LimitsSpec
+    finalist: Finalist | None  # of finals that have ended
+    opened: OpenedScore | None  # what it scored on the test split, once that was opened
     made_at: dt.datetime
 
 
@@ -47,7 +56,7 @@ def card(facts: CardFacts) -> str:
         _classes(facts),
         _confusion(facts.study, facts.log_probabilities),
         _use(facts),
-        _parity(facts.parity),
+        _parity(facts),
         _recipe(facts),
         _licences(facts.licences),
         _limits(facts),
@@ -88,10 +97,37 @@ def _scores(facts: CardFacts) -> list[str]:
         f"{row.ci_low:.4f} to {row.ci_high:.4f} (bootstrap over its images). The candidate was "
         "chosen on the same images, so the score is a little too good.",
     ]
+    if facts.finalist is not None:
+        lines += ["", _finals(facts.finalist, metric)]
+    lines += ["", _tested(facts.opened, metric)]
     if facts.threshold is not None:
         lines += ["", _threshold(facts.threshold)]
     others = [(name, f"{value:.4f}") for name, value in row.metrics.items() if name != metric]
     return [*lines, "", *_table(("metric", "validation"), others)]
+
+
+def _finals(row: Finalist, metric: str) -> str:
+    """What trainings with other seeds came to."""
+    runs = len(row.scores)
+    spread = "" if math.isnan(row.sd) else f", standard deviation {row.sd:.4f}"
+    known = not math.isnan(row.ci_low)
+    interval = f", 95% interval {row.ci_low:.4f} to {row.ci_high:.4f}" if known else ""
+    failed = f"; {row.failed} more failed" if row.failed else ""
+    return (
+        f"Trained again in the finals, rank {row.rank}: mean {metric} {row.mean:.4f} over "
+        f"{runs} run{'' if runs == 1 else 's'}{spread}{interval}{failed}. The network of this "
+        "bundle is the one of the search."
+    )
+
+
+def _tested(score: OpenedScore | None, metric: str) -> str:
+    if score is None:
+        return "The test split has not been opened for this candidate."
+    return (
+        f"On the sealed test split: {metric} {score.test_score:.4f}, 95% interval "
+        f"{score.ci_low:.4f} to {score.ci_high:.4f}; "
+        f"{score.test_score - score.validation_score:+.4f} against validation."
+    )
 
 
 def _threshold(threshold: Threshold) -> str:
@@ -158,19 +194,43 @@ def _tensor(about: Mapping[str, Any]) -> str:
     return f"`{about['name']}` ({shape}) {about['dtype']}"
 
 
-def _parity(parity: ParityReport) -> list[str]:
+def _parity(facts: CardFacts) -> list[str]:
+    parity = facts.parity
     rows = [
         ("images read again from raw", str(parity.images)),
         (f"{parity.metric} stored", f"{parity.stored_score:.8f}"),
         (f"{parity.metric} of this file", f"{parity.score:.8f}"),
         ("labels that differ", str(parity.flipped_labels)),
         ("largest difference of a probability", f"{parity.probability_difference:.2g}"),
-        ("median latency of one image, CPU, 1 thread", f"{parity.latency_ms:.2f} ms"),
+        *_decisions(parity),
+        (
+            f"median latency of one image, CPU, {parity.threads} "
+            f"thread{'' if parity.threads == 1 else 's'}",
+            f"{parity.latency_ms:.2f} ms",
+        ),
         ("size of the file", f"{parity.file_bytes / 1e6:.2f} MB"),
         ("packages imported", ", ".join(parity.packages)),
     ]
     verdict = "passed" if parity.passed else "FAILED"
-    return ["## Parity gate", "", f"**{verdict}**", "", *_table(("", ""), rows)]
+    lines = ["## Parity gate", "", f"**{verdict}**", "", *_table(("", ""), rows)]
+    return [*lines, *_ship_limits(facts)]
+
+
+def _decisions(parity: ParityReport) -> list[tuple[str, str]]:
+    if parity.allowed_flipped_decisions is None:
+        return []
+    return [("labels by the threshold that differ", str(parity.flipped_decisions))]
+
+
+def _ship_limits(facts: CardFacts) -> list[str]:
+    """How the exported file stands to the limits of the study, where it has any."""
+    if not facts.limits.given:
+        return []
+    shipped = facts.shipped
+    met = "" if shipped.unmet or shipped.unchecked else "All ship limits of the study are met."
+    over = f"Exceeds the ship limits of the study: {', '.join(shipped.unmet)}."
+    parts = [over if shipped.unmet else met, _safe(shipped.unchecked or "")]
+    return ["", " ".join(part for part in parts if part)]
 
 
 def _recipe(facts: CardFacts) -> list[str]:

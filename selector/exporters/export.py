@@ -14,16 +14,18 @@ import torch
 
 from selector import backbones, data, exporters, selection
 from selector.errors import ConflictError, DataError, InputError, ParityError
-from selector.exporters import bundle, gate
+from selector.exporters import bundle, gate, shipping
 from selector.exporters.base import Exporter, Shipment, preprocessing_to_plain, shipment_of
 from selector.exporters.card import CardFacts, card
 from selector.exporters.requirements import pinned
+from selector.outcome import standings
 from selector.predict import Predictor, candidate_of, load_predictor
 from selector.records import (
     Bytes,
     ExportedBundle,
+    Finalist,
     LeaderboardRow,
-    NetworkCost,
+    OpenedScore,
     ParityReport,
     StudyRow,
     Threshold,
@@ -33,8 +35,6 @@ from selector.selection import threshold as thresholds
 from selector.selection.certainty import positive_class
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
-from selector.spec.limits import exceeded
-from selector.spec.schema import LimitsSpec
 from selector.store import Store
 
 STEPS = (
@@ -71,8 +71,15 @@ def export(store: Store, study: str, options: ExportOptions | None = None) -> Ex
     shipment = shipment_of(source.predictor, backbone=source.candidate.backbone)
     with bundle.new_folder(target) as folder:
         about = _write(folder, exporter, shipment, source, options)
-        parity = gate.check(folder, reference)
-        _complete(folder, about, parity, store, source)
+        parity = gate.check(folder, reference, threads=source.spec.limits.threads)
+        met = shipping.measured(
+            source.spec.limits,
+            parity,
+            candidate=source.candidate,
+            predictor=source.predictor,
+            before=store.costs(study),
+        )
+        _complete(folder, about, parity, store, source, met)
         if not parity.passed:
             failed = bundle.failed_name(target)
             bundle.refuse_overwriting(failed, force=True)
@@ -90,25 +97,7 @@ def export(store: Store, study: str, options: ExportOptions | None = None) -> Ex
             sha256=bundle.fingerprint(path),
             size=bundle.size(path),
         )
-        return ExportedBundle(path, parity, _unmet(source.spec.limits, source, parity))
-
-
-def _unmet(limits: LimitsSpec, source: _Source, parity: ParityReport) -> tuple[str, ...]:
-    """The study's limits that the exported file exceeds.
-
-    Its latency is that of one CPU thread, so it is held against a limit for the same only.
-    """
-    alike = limits.device == "cpu" and limits.threads == 1
-    shipped = NetworkCost(
-        backbone=source.candidate.backbone,
-        image_size=source.predictor.preprocessing.size,
-        latency_ms=parity.latency_ms if alike else None,
-        parameters=source.candidate.parameters or 0,
-        size_mb=parity.file_bytes / 1e6,
-        device="cpu",
-        threads=1,
-    )
-    return exceeded(shipped, limits)
+        return ExportedBundle(path, parity, met.unmet, met.unchecked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +177,7 @@ def _reference(store: Store, source: _Source) -> gate.Reference:
         positive=source.positive,
         score=float(candidate.score or 0.0),
         exact=source.on_cpu and source.predictor.about["precision"] == "fp32",
+        threshold=source.threshold,
     )
 
 
@@ -297,6 +287,7 @@ def _complete(
     parity: ParityReport,
     store: Store,
     source: _Source,
+    met: shipping.Shipped,
 ) -> None:
     """Add what the gate found and the model card, and list every file in bundle.json."""
     bundle.write_json(folder / bundle.PARITY, asdict(parity))
@@ -313,10 +304,34 @@ def _complete(
             source.candidate.backbone, weights=source.predictor.about["weights"]
         ),
         parity=parity,
+        shipped=met,
+        limits=source.spec.limits,
+        finalist=_finalist(store, source),
+        opened=_opened(store, source),
         made_at=dt.datetime.now(dt.UTC),
     )
     (folder / bundle.CARD).write_text(card(facts), encoding="utf-8")
     bundle.write_about(folder, about)
+
+
+def _finalist(store: Store, source: _Source) -> Finalist | None:
+    """What the finals found of the candidate; None where it was in none, or they have not ended."""
+    found = standings(store, source.study, store.trials(source.study.name))
+    if found is None or not found.decided:
+        return None
+    return next((f for f in found.finalists if f.trial == source.candidate.number), None)
+
+
+def _opened(store: Store, source: _Source) -> OpenedScore | None:
+    """What the candidate last scored on the test split; None where nobody asked for that."""
+    number = source.candidate.number
+    told = [
+        score
+        for opening in store.openings(source.study.name)
+        for score in opening.scores
+        if score.trial == number
+    ]
+    return told[-1] if told else None
 
 
 def _ranked(store: Store, source: _Source) -> LeaderboardRow:

@@ -22,7 +22,7 @@ import numpy as np
 from selector import metrics
 from selector.errors import ParityError
 from selector.exporters.requirements import CONSUMER
-from selector.records import Bytes, Floats, Ints, ParityReport
+from selector.records import Bytes, Floats, Ints, ParityReport, Threshold
 
 # Two float32 computations on a CPU: the metric is the same, probabilities agree to 3 digits.
 EXACT_SCORE = 1e-6
@@ -52,17 +52,23 @@ class Reference:
     positive: int | None
     score: float
     exact: bool
+    threshold: Threshold | None = None  # of two classes: what decides labels
 
 
 def check(
-    bundle: Path, reference: Reference, *, python: Path = Path(sys.executable)
+    bundle: Path,
+    reference: Reference,
+    *,
+    threads: int = 1,
+    python: Path = Path(sys.executable),
 ) -> ParityReport:
     """What the bundle says of the reference's images, beside what is stored.
 
-    `python` is the interpreter that runs it, here or in an environment of its own. Raises
-    ParityError where the bundle cannot be run at all.
+    Its latency is measured with `threads` processor threads. `python` is the interpreter that runs
+    it, here or in an environment of its own. Raises ParityError where the bundle cannot be run at
+    all.
     """
-    answer, found = _ask(bundle, reference, python)
+    answer, found = _ask(bundle, reference, python, threads=threads)
     described = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     if not np.isfinite(found).all():
         raise ParityError(f"Bundle '{bundle.name}' gives probabilities that are no numbers.")
@@ -72,7 +78,9 @@ def check(
         reference,
         found,
         score,
+        labels=tuple(answer["labels"]),
         latency_ms=float(answer["latency_ms"]),
+        threads=threads,
         file_bytes=(bundle / described["file"]).stat().st_size,
         packages=tuple(answer["packages"]),
     )
@@ -90,6 +98,11 @@ def failure(report: ParityReport) -> str:
             f"{report.flipped_labels} of {report.images} labels differ from the stored ones "
             f"(allowed {report.allowed_flipped_labels})"
         )
+    if report.allowed_flipped_decisions is not None:
+        how += (
+            f"; by the threshold {report.flipped_decisions} of {report.images} labels differ "
+            f"(allowed {report.allowed_flipped_decisions})"
+        )
     return (
         f"{how}; probabilities differ by up to {report.probability_difference:.2g} "
         f"(allowed {report.allowed_probability_difference:g})"
@@ -101,7 +114,9 @@ def _verdict(
     found: Floats,
     score: float,
     *,
+    labels: Sequence[str],
     latency_ms: float,
+    threads: int,
     file_bytes: int,
     packages: tuple[str, ...],
 ) -> ParityReport:
@@ -112,6 +127,11 @@ def _verdict(
     bound = EXACT_PROBABILITY if reference.exact else LOOSE_PROBABILITY
     allowed_flips = None if reference.exact else int(LOOSE_FLIPS * len(found))
     alike = difference <= EXACT_SCORE if allowed_flips is None else flipped <= allowed_flips
+    decisions, allowed_decisions = 0, None
+    if reference.threshold is not None:
+        decisions = _differing(labels, reference, reference.threshold)
+        allowed_decisions = int(LOOSE_FLIPS * len(found))
+        alike = alike and decisions <= allowed_decisions
     return ParityReport(
         # A NaN is within no bound.
         passed=bool(alike and probability <= bound),
@@ -129,10 +149,27 @@ def _verdict(
         latency_ms=latency_ms,
         file_bytes=file_bytes,
         packages=packages,
+        threads=threads,
+        flipped_decisions=decisions,
+        allowed_flipped_decisions=allowed_decisions,
     )
 
 
-def _ask(bundle: Path, reference: Reference, python: Path) -> tuple[dict[str, Any], Floats]:
+def _differing(labels: Sequence[str], reference: Reference, threshold: Threshold) -> int:
+    """How many labels of two classes are not those that the stored probabilities make.
+
+    A probability that is the threshold but for rounding may fall to either side.
+    """
+    positive = reference.class_names.index(threshold.positive_class)
+    stored = np.exp(reference.log_probabilities[:, positive].astype(np.float64))
+    said = np.array([label == threshold.positive_class for label in labels])
+    clear = np.abs(stored - threshold.value) > EXACT_SCORE
+    return int((clear & (said != (stored >= threshold.value))).sum())
+
+
+def _ask(
+    bundle: Path, reference: Reference, python: Path, *, threads: int
+) -> tuple[dict[str, Any], Floats]:
     """What a fresh process says: its answer, and log probabilities (n, classes)."""
     described = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     packages = importable(
@@ -148,6 +185,7 @@ def _ask(bundle: Path, reference: Reference, python: Path) -> tuple[dict[str, An
             "output": str(folder / "output.npy"),
             "answer": str(folder / "answer.json"),
             "repeats": LATENCY_REPEATS,
+            "threads": threads,
         }
         (folder / "request.json").write_text(json.dumps(request))
         _run(python, folder / "request.json", bundle)

@@ -67,12 +67,18 @@ def _predict(request: dict[str, Any]) -> dict[str, Any]:
         classifier.log_probabilities(np.stack([classifier.pixels(image) for image in chunk]))
         for chunk in _chunks(_images(request), predict.BATCH)
     ]
-    np.save(request["output"], np.concatenate(parts))
-    single = predict.Classifier.open(folder, threads=1)
-    pixels = single.pixels(_images(request)[0])[None]
-    times = [_seconds(single, pixels) for _ in range(WARMUP_REPEATS + request["repeats"])]
+    found = np.concatenate(parts)
+    np.save(request["output"], found)
+    bounded = predict.Classifier.open(folder, threads=request["threads"])
+    pixels = bounded.pixels(_images(request)[0])[None]
+    times = [_seconds(bounded, pixels) for _ in range(WARMUP_REPEATS + request["repeats"])]
+    names = classifier.class_names
     return {
-        "class_names": list(classifier.class_names),
+        "class_names": list(names),
+        "labels": [
+            classifier.label(dict(zip(names, map(float, row), strict=True)))
+            for row in np.exp(found)
+        ],
         "latency_ms": 1000 * statistics.median(times[WARMUP_REPEATS:]),
     }
 

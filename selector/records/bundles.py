@@ -44,15 +44,19 @@ class ParityReport:
     allowed_flipped_labels: int | None
     probability_difference: float  # the largest one
     allowed_probability_difference: float
-    latency_ms: float  # one image, median, CPU, one thread
+    latency_ms: float  # one image, median, CPU
     file_bytes: int
     packages: tuple[str, ...]  # of others than Python itself, that the fresh process imported
+    threads: int = 1  # that `latency_ms` was measured with: those of the study's limits
+    flipped_decisions: int = 0  # labels by the threshold of two classes that differ
+    allowed_flipped_decisions: int | None = None  # None: no threshold decides
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedBundle:
-    """Where a bundle lies, what the gate found, and which limits of the study it exceeds."""
+    """Where a bundle lies, what the gate found, and how it stands to the limits of the study."""
 
     path: Path
     parity: ParityReport
     unmet: tuple[str, ...] = ()  # each as `latency_ms 35.1 > 12`
+    unchecked: str | None = None  # why the latency was not measured again, where it is limited

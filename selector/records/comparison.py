@@ -21,7 +21,8 @@ class ComparedCandidate:
 class ClassDifference:
     """The F1 of one class for both candidates; `difference` is a - b, with its 95% interval.
 
-    The interval is NaN where resamples cannot give one: where both are without any error, say.
+    The level is that of all classes together: in 95% of studies no interval misses. It is NaN
+    where resamples cannot give one: where both are without any error, say.
     """
 
     name: str

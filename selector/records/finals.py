@@ -77,6 +77,7 @@ class Verdict:
     reason: str
     validation_score: float
     test_score: float | None = None
+    after_opening: bool = False  # chosen when the test split had been opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +116,15 @@ class OpeningStart:
     why: str
     fingerprint: str
     samples: int
+    no_reference: str | None = None  # why none is scored beside the pick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """One look at the test split; without scores it ended before anybody learned anything."""
+    """One look at the test split; without scores it ended before anybody learned anything.
+
+    `no_reference` says in words why no reference was scored beside the pick.
+    """
 
     id: int
     study: str
@@ -130,3 +135,4 @@ class Opening:
     samples: int
     opened_at: dt.datetime
     scores: tuple[OpenedScore, ...]
+    no_reference: str | None = None

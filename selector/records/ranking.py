@@ -83,7 +83,8 @@ class Leaderboard:
     trials: TrialCounts
     finals: Finals | None = None
     verdict: Verdict | None = None
-    openings: tuple[Opening, ...] = ()  # of the test split, the earliest first
+    openings: tuple[Opening, ...] = ()  # of the test split, by any study, the earliest first
+    after_opening: tuple[int, ...] = ()  # the trials that began when somebody had looked
     pick: PickedScore | None = None
     cheapest: Mapping[Cost, int] = field(default_factory=dict)  # trials tied with the best
     history: HistoryAudit | None = None  # what was taken over from earlier studies

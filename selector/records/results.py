@@ -89,6 +89,7 @@ class TrialOutcome:
     epochs: int
     parameters: int | None
     retried: bool = False  # failed, and handed out again under another number
+    origin: Origin = "sampler"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,7 +127,7 @@ def _classes(found: Comparison) -> ShownTable:
         Column("F1 of A", right=True),
         Column("F1 of B", right=True),
         Column("A - B", right=True),
-        Column("95% interval", right=True),
+        Column("95% interval of all", right=True),
     )
     rows = tuple(
         (

@@ -38,6 +38,13 @@ def share(number: float) -> str:
     return "< 1%" if 0 < number < 0.005 else f"{number:.0%}"
 
 
+def certain(probability: float) -> str:
+    """A probability in per cent, with decimals where whole ones would call it certain: `99.97%`."""
+    if not 0.995 <= probability < 1:
+        return f"{probability:.0%}"
+    return "> 99.99%" if probability >= 0.99995 else f"{probability:.2%}"
+
+
 def p_value(number: float) -> str:
     """A p-value with three decimals, as `p = 0.032` or `p < 0.001`."""
     return "p < 0.001" if number < 0.001 else f"p = {number:.3f}"

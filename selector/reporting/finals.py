@@ -11,11 +11,12 @@ from selector.records import Finalist, Finals, OpenedScore, Opening, StudyRow, V
 from selector.reporting import figures
 from selector.reporting.base import Column, FlatTable, Page, ShownTable, present
 
+_LISTED = 20  # trials, by number
 _FLAT = ("trial", "validation_score", "test_score", "ci_low", "ci_high")
 
 
-def tables(finals: Finals | None) -> tuple[ShownTable, ...]:
-    """One row a finalist in order of the means; no table before finals have run."""
+def tables(finals: Finals | None, verdict: Verdict | None) -> tuple[ShownTable, ...]:
+    """One row a finalist in order of the means, the pick's stands out; none before finals run."""
     if finals is None:
         return ()
     metric = figures.with_arrow(finals.metric, finals.goal)
@@ -33,11 +34,17 @@ def tables(finals: Finals | None) -> tuple[ShownTable, ...]:
     )
     several_tied = sum(row.tied_with_best for row in finals.finalists) > 1
     rows = tuple(_cells(row, several_tied=several_tied) for row in finals.finalists)
-    return (ShownTable(f"Finals: {_design(finals)}", columns, rows, frozenset({0})),)
+    # Not always the first: a pruned one may have the best mean, and cannot be shipped.
+    chosen = finals.finalists[0].trial if verdict is None else verdict.trial
+    strong = frozenset(n for n, row in enumerate(finals.finalists) if row.trial == chosen)
+    return (ShownTable(f"Finals: {_design(finals)}", columns, rows, strong),)
 
 
-def opening_tables(openings: Sequence[Opening]) -> tuple[ShownTable, ...]:
-    """Every look at the test split, with the scores side by side; `notes` say by whom and why."""
+def opening_tables(openings: Sequence[Opening], study: str) -> tuple[ShownTable, ...]:
+    """Every look at the test split, with the scores side by side; `notes` say by whom and why.
+
+    A trial of another study than `study` stands there as `OTHER:3`.
+    """
     columns = (
         Column("opened (UTC)", drop=2),
         Column("trial"),
@@ -49,7 +56,7 @@ def opening_tables(openings: Sequence[Opening]) -> tuple[ShownTable, ...]:
     rows = tuple(
         (
             figures.moment(opening.opened_at),
-            *_test_cells(opening, score),
+            *_test_cells(opening, score, study),
         )
         for opening in openings
         for score in opening.scores or (None,)
@@ -58,24 +65,39 @@ def opening_tables(openings: Sequence[Opening]) -> tuple[ShownTable, ...]:
 
 
 def notes(
-    finals: Finals | None, verdict: Verdict | None, openings: Sequence[Opening]
+    finals: Finals | None,
+    verdict: Verdict | None,
+    openings: Sequence[Opening],
+    *,
+    study: str,
+    after: Sequence[int] = (),
+    reconciled: str = "",
 ) -> tuple[str, ...]:
-    """The verdict in words, and what there is to know of finals and test split."""
+    """The verdict in words, and what there is to know of finals and test split.
+
+    `after` are the trials that began when the test split had been opened, `reconciled` says why
+    the pick is not the first of the search.
+    """
     lines = []
     if finals is not None and not finals.decided:
         lines.append("The finals have not ended: the same run command continues them.")
     if verdict is not None:
         lines.append(f"Pick: trial {verdict.trial}: {figures.safe(verdict.reason)}")
-    return (*lines, *opening_notes(openings))
+    lines += [reconciled] if reconciled else []
+    return (*lines, *opening_notes(openings, study), *_after(verdict, after))
 
 
-def opening_notes(openings: Sequence[Opening]) -> tuple[str, ...]:
+def opening_notes(openings: Sequence[Opening], study: str) -> tuple[str, ...]:
     """When the test split was opened, by whom and why, and what it means that it was not once."""
-    lines = [
-        f"Test split opened {figures.moment(each.opened_at)} UTC by {figures.safe(each.who)} "
-        f"for trial {each.trial}: {figures.safe(each.why)}"
-        for each in openings
-    ]
+    lines = []
+    for each in openings:
+        lines.append(
+            f"Test split opened {figures.moment(each.opened_at)} UTC by {figures.safe(each.who)} "
+            f"for trial {_trial(each, each.trial, study)}: {figures.safe(each.why)}"
+        )
+        if each.scores and each.no_reference is not None:
+            why = figures.safe(each.no_reference)
+            lines.append(f"No gap of a reference stands beside it: {why}.")
     told = sum(bool(each.scores) for each in openings)
     if told > 1:
         lines.append(
@@ -84,8 +106,30 @@ def opening_notes(openings: Sequence[Opening]) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _after(verdict: Verdict | None, after: Sequence[int]) -> tuple[str, ...]:
+    """What may have been chosen with the help of the test split."""
+    lines = []
+    if after:
+        shown = ", ".join(str(number) for number in after[:_LISTED])
+        more = f" and {len(after) - _LISTED} more" if len(after) > _LISTED else ""
+        lines.append(
+            f"†  Begun after the test split was opened, chosen with its help possible: "
+            f"trial{'s' if len(after) > 1 else ''} {shown}{more}."
+        )
+    if verdict is not None and verdict.after_opening:
+        lines.append(
+            "The pick was chosen after the test split was opened, with its help possible: its "
+            "test score is no proof."
+        )
+    return tuple(lines)
+
+
 def document(
-    finals: Finals | None, verdict: Verdict | None, openings: Sequence[Opening]
+    finals: Finals | None,
+    verdict: Verdict | None,
+    openings: Sequence[Opening],
+    *,
+    after: Sequence[int] = (),
 ) -> dict[str, Any]:
     """`finalists`, `verdict` and `openings` as plain JSON, each once there is something to say."""
     plain: dict[str, Any] = {}
@@ -102,6 +146,7 @@ def document(
             {**dataclasses.asdict(each), "scores": [_scored(score) for score in each.scores]}
             for each in openings
         ]
+        plain["after_opening"] = list(after)
     return plain
 
 
@@ -110,8 +155,8 @@ def opening_page(study: StudyRow, opening: Opening) -> Page:
     metric = figures.with_arrow(study.metric, study.goal)
     return Page(
         title=f"{figures.safe(study.name)}: {metric} on {opening.samples} test samples",
-        tables=opening_tables([opening]),
-        notes=opening_notes([opening]),
+        tables=opening_tables([opening], study.name),
+        notes=opening_notes([opening], study.name),
         document=lambda: document(None, None, [opening])["openings"][0],
         flat=lambda: FlatTable(
             ("role", *_FLAT, "gap"),
@@ -158,15 +203,20 @@ def _cells(row: Finalist, *, several_tied: bool) -> tuple[str, ...]:
     )
 
 
-def _test_cells(opening: Opening, score: OpenedScore | None) -> tuple[str, ...]:
+def _test_cells(opening: Opening, score: OpenedScore | None, study: str) -> tuple[str, ...]:
     if score is None:
-        return (str(opening.trial), *(figures.MISSING,) * 3, "not finished")
+        return (_trial(opening, opening.trial, study), *(figures.MISSING,) * 3, "not finished")
     role = "" if score.role == "pick" else ", reference"
     change = gap(score)
     return (
-        f"{score.trial}{role}",
+        f"{_trial(opening, score.trial, study)}{role}",
         figures.score(score.validation_score),
         figures.score(score.test_score),
         figures.interval(score.ci_low, score.ci_high),
         figures.MISSING if math.isnan(change) else f"{change:+.4f}",
     )
+
+
+def _trial(opening: Opening, number: int, study: str) -> str:
+    """A trial by its number, of another study with that one's name."""
+    return str(number) if opening.study == study else f"{figures.safe(opening.study)}:{number}"

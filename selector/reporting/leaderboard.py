@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from selector.records import Cost, Leaderboard, LeaderboardRow, TrialCounts
 from selector.reporting import figures, finals, flat, history, proxies
 from selector.reporting.base import Column, Page, ShownTable
+from selector.reporting.pick import pick_of, reconciled
 
 # Parameters that every reader looks for, with short headings and the order they are dropped in.
 _USUAL = {"lr": ("lr", 4), "freeze_depth": ("freeze", 5), "batch_size": ("batch", 6)}
@@ -27,8 +29,8 @@ def page(leaderboard: Leaderboard) -> Page:
         title=f"{figures.safe(leaderboard.study)}: {metric} on {samples} validation samples",
         tables=(
             *((_table(leaderboard, metric),) if leaderboard.candidates else ()),
-            *finals.tables(leaderboard.finals),
-            *finals.opening_tables(leaderboard.openings),
+            *finals.tables(leaderboard.finals, leaderboard.verdict),
+            *finals.opening_tables(leaderboard.openings, leaderboard.study),
             *history.tables(leaderboard.history),
             *proxies.tables(leaderboard.proxies),
         ),
@@ -36,7 +38,14 @@ def page(leaderboard: Leaderboard) -> Page:
             *_notes(leaderboard),
             *history.notes(leaderboard.history),
             *proxies.notes(leaderboard.proxies),
-            *finals.notes(leaderboard.finals, leaderboard.verdict, leaderboard.openings),
+            *finals.notes(
+                leaderboard.finals,
+                leaderboard.verdict,
+                leaderboard.openings,
+                study=leaderboard.study,
+                after=leaderboard.after_opening,
+                reconciled=reconciled(leaderboard),
+            ),
         ),
         document=lambda: document(leaderboard),
         flat=lambda: flat.of_leaderboard(leaderboard),
@@ -51,7 +60,12 @@ def document(leaderboard: Leaderboard) -> dict[str, Any]:
         "data": {"fingerprint": leaderboard.fingerprint, "counts": dict(leaderboard.counts)},
         "candidates": [_candidate(row) for row in leaderboard.candidates],
         "trials": dataclasses.asdict(leaderboard.trials),
-        **finals.document(leaderboard.finals, leaderboard.verdict, leaderboard.openings),
+        **finals.document(
+            leaderboard.finals,
+            leaderboard.verdict,
+            leaderboard.openings,
+            after=leaderboard.after_opening,
+        ),
         "pick": None if leaderboard.pick is None else dataclasses.asdict(leaderboard.pick),
         "cheapest": dict(leaderboard.cheapest),
         **history.document(leaderboard.history),
@@ -123,7 +137,10 @@ def _cheapest(leaderboard: Leaderboard) -> str:
 
 def _expected(leaderboard: Leaderboard) -> str:
     pick = leaderboard.pick
-    if pick is None or pick.compared < 2:
+    shown = pick_of(leaderboard)
+    if pick is None or shown is None or pick.trial != shown.trial:
+        return ""  # of another than the pick, nobody needs to expect anything
+    if pick.compared < 2 or math.isnan(pick.expected_score):
         return ""
     return (
         f"{figures.score(pick.expected_score)} is what to expect of trial {pick.trial} on new "
@@ -134,9 +151,13 @@ def _expected(leaderboard: Leaderboard) -> str:
 def _table(leaderboard: Leaderboard, metric: str) -> ShownTable:
     rows = leaderboard.candidates
     several_tied = sum(row.tied_with_best for row in rows) > 1
+    late, shown = frozenset(leaderboard.after_opening), pick_of(leaderboard)
     columns = [
         (Column("#", right=True), [str(r.rank) for r in rows]),
-        (Column("trial", right=True), [str(r.trial) for r in rows]),
+        (
+            Column("trial", right=True),
+            [f"{r.trial}†" if r.trial in late else str(r.trial) for r in rows],
+        ),
         (Column("backbone"), [figures.safe(r.backbone) for r in rows]),
         (Column(metric, right=True), [figures.score(r.score) for r in rows]),
         (Column("95% interval", right=True), [figures.interval(r.ci_low, r.ci_high) for r in rows]),
@@ -160,7 +181,7 @@ def _table(leaderboard: Leaderboard, metric: str) -> ShownTable:
         title="",
         columns=tuple(column for column, _ in columns),
         rows=tuple(zip(*(cells for _, cells in columns), strict=True)),
-        strong_rows=frozenset({0}),
+        strong_rows=frozenset(place for place, r in enumerate(rows) if shown and r is shown),
     )
 
 

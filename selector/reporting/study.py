@@ -25,6 +25,7 @@ from selector.reporting.costs import costs_table
 from selector.reporting.failures import failures_table
 from selector.reporting.leaderboard import counted
 from selector.reporting.trial import trial_plain
+from selector.selection.seal import begun_after, opened_at
 from selector.spec.schema import LimitsSpec
 
 _RANGES = ("uniform", "log_uniform", "int")  # of the study file's domains
@@ -46,6 +47,7 @@ def study_page(
     state: StudyState | None = None,
 ) -> Page:
     """One study: what it searches, its runs, and every trial whatever became of it."""
+    after = begun_after(trials, opened_at(openings))
     return Page(
         title=f"Study {figures.safe(study.name)}",
         facts=(*((("state", state),) if state else ()), *_study_facts(study)),
@@ -56,15 +58,15 @@ def study_page(
             *history.tables(taken_over),
             *proxies.tables(audit),
             _trials_table(study, trials),
-            *finals.tables(standings),
-            *finals.opening_tables(openings),
+            *finals.tables(standings, verdict),
+            *finals.opening_tables(openings, study.name),
             failures_table(trials),
         ),
         notes=(
             counted(counts),
             *history.notes(taken_over),
             *proxies.notes(audit),
-            *finals.notes(standings, verdict, openings),
+            *finals.notes(standings, verdict, openings, study=study.name, after=after),
         ),
         document=lambda: {
             "study": study.name,
@@ -80,7 +82,7 @@ def study_page(
             "trials": dataclasses.asdict(counts),
             "runs": [dataclasses.asdict(run) for run in runs],
             "trial_rows": [trial_plain(trial) for trial in trials],
-            **finals.document(standings, verdict, openings),
+            **finals.document(standings, verdict, openings, after=after),
             **history.document(taken_over),
             **proxies.document(audit),
             **({"costs": [dataclasses.asdict(cost) for cost in costs]} if costs else {}),

@@ -21,8 +21,8 @@ from selector import selection
 from selector.data import Dataset
 from selector.errors import ConflictError
 from selector.events import FinalsEnded, FinalsReady
+from selector.outcome import standings
 from selector.records import Heat, Scalar, StudyRow, TrialOutcome, TrialRow, TrialStart
-from selector.reporting.ranking import standings
 from selector.search.budget import FINISHED
 from selector.search.claims import Claims
 from selector.search.context import StudyContext
@@ -127,7 +127,11 @@ def decide_finals(plan: FinalsPlan, context: StudyContext) -> None:
     trials = store.trials(name)
     found = standings(store, store.require_study(name), trials)
     assert found is not None
-    candidates = {trial.number for trial in trials if trial.state == "complete"}
+    candidates = {
+        trial.number
+        for trial in trials
+        if trial.state == "complete" and trial.checkpoint is not None
+    }
     pick, reason = statistics.choose(found, candidates)
     stored = store.finals(name)
     assert stored is not None

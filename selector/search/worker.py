@@ -54,6 +54,7 @@ def _work_on(claim: Claim, claims: Claims, context: StudyContext, stop: Stop) ->
             params=claim.params,
             origin=claim.origin,
             heat=claim.heat,
+            folds=len(context.folds),
         )
     )
     trained_in = context.for_heat(claim.heat)
@@ -73,6 +74,7 @@ def _collect(context: StudyContext) -> None:
         spec.name,
         goal=spec.metric.goal,
         best=spec.keep.best,
+        top=None if spec.finals is None else spec.finals.top,
         artifacts=context.artifacts,
     )
 
@@ -101,4 +103,5 @@ def summary(claim: Claim, end: TrialEnd, context: StudyContext) -> TrialEnded:
         best_trial=best.number if best else None,
         heat=claim.heat,
         metrics=end.candidate.metrics if end.candidate else {},
+        folds=len(context.folds),
     )

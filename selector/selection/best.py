@@ -1,9 +1,9 @@
-"""The order of candidates, and the best of them where no interval is asked for."""
+"""The order of candidates, the best of them where no interval is asked for, and the references."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from selector.records import Goal, TrialOutcome, TrialRow
@@ -21,3 +21,13 @@ def order(trial: TrialRow | TrialOutcome, value: float, *, goal: Goal) -> tuple[
     """A key that sorts the better value first, of equals the smaller network, then the earlier."""
     size = math.inf if trial.parameters is None else trial.parameters
     return (-value if goal == "maximize" else value, size, trial.number)
+
+
+def references(trials: Sequence[TrialRow | TrialOutcome]) -> tuple[int, ...]:
+    """The user's own recipes and the first configuration of all, as far as they could be trained.
+
+    The first of them is what the pick is measured against.
+    """
+    trained = [trial for trial in trials if trial.state in ("complete", "pruned")]
+    own = [trial.number for trial in trained if trial.origin == "start_from"]
+    return tuple(dict.fromkeys([*own, *(trial.number for trial in trained[:1])]))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from selector.records import Floats, Goal, StudyRow
 from selector.selection import resample
@@ -63,7 +64,7 @@ def certainties(
     known = [number for number in values if number in predictions]
     if not known:
         return Certainties({})
-    scores = scores_of(
+    scores, in_doubt = scores_of(
         study, [(n, predictions) for n in known], metric=metric, seed=seed, progress=progress
     )
     observed = np.array([values[number] for number in known])
@@ -86,7 +87,7 @@ def certainties(
             behind_low=gaps[0],
             behind_high=gaps[1],
         )
-    expected = expected_after_selection(scores, observed, maximize=maximize)
+    expected = expected_after_selection(scores, observed, maximize=maximize, in_doubt=in_doubt)
     return Certainties(found, scores.shape[1], expected)
 
 
@@ -97,26 +98,28 @@ def scores_of(
     metric: str,
     seed: int,
     progress: Progress = unseen,
-) -> resample.Array:
-    """The metric of each candidate on each resample, (candidates, resamples).
+) -> tuple[resample.Array, npt.NDArray[np.bool_]]:
+    """The metric of each candidate on each resample, (candidates, resamples), and whom to doubt.
 
-    A candidate is a trial's number and the predictions to find it in; all share the resamples.
+    Those whose own resamples are all alike, (candidates,), have made-up ones. A candidate is a
+    trial's number and the predictions to find it in; all share the resamples.
     """
     labels, positive = study.data.validation_labels, positive_class(study)
     count = resample.resample_count(metric, len(labels))
     weights = resample.draw(labels, count, seed=seed)
-    rows = []
+    rows, in_doubt = [], []
     for done, (number, predictions) in enumerate(candidates, start=1):
         log_p = predictions[number]
         row = resample.scores(metric, labels, log_p, weights=weights, positive=positive)
-        if np.ptp(row) < ALIKE:
+        in_doubt.append(bool(np.ptp(row) < ALIKE))
+        if in_doubt[-1]:
             # Seeded by the trial: doubts about two candidates have nothing in common.
             row = resample.scores_in_doubt(
                 metric, labels, log_p, resamples=count, seed=(seed, number), positive=positive
             )
         rows.append(row)
         progress(done, len(candidates))
-    return np.stack(rows)
+    return np.stack(rows), np.array(in_doubt)
 
 
 def positive_class(study: StudyRow) -> int | None:

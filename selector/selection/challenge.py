@@ -43,7 +43,7 @@ def challenge(
     entrant = max(predictions) + 1
     entered = [(number, {number: predictions[number][unknown]}) for number in predictions]
     entered.append((entrant, {entrant: champion[unknown]}))
-    scores = scores_of(known, entered, metric=study.metric, seed=seed)
+    scores, _ = scores_of(known, entered, metric=study.metric, seed=seed)
     observed = np.array(
         [
             metrics.compute(study.metric, labels, said[number], positive=positive)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +20,8 @@ from selector.records import (
     TrialRow,
 )
 from selector.selection import resample, resampled
-from selector.selection.certainty import ALIKE, positive_class, scores_of
-from selector.selection.intervals import gap_interval
+from selector.selection.certainty import positive_class, scores_of
+from selector.selection.intervals import gap_interval, simultaneous_intervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def compare(a: Side, b: Side, *, metric: str | None = None, seed: int = 0) -> Co
     """
     _require_same_data(a.study, b.study)
     name = _metric(a.study, b.study, metric)
-    scores = scores_of(
+    scores, _ = scores_of(
         a.study,
         [(index, {index: side.log_probabilities}) for index, side in enumerate((a, b))],
         metric=name,
@@ -155,25 +154,20 @@ def _classes(study: StudyRow, a: Ints, b: Ints, *, seed: int) -> tuple[ClassDiff
     scores = [_f1(labels, said, len(names), weights) for said in (a, b)]
     observed = [_f1(labels, said, len(names), once)[0] for said in (a, b)]
     support = np.bincount(labels, minlength=len(names))
-    found = []
-    for index, name in enumerate(names):
-        one, other = float(observed[0][index]), float(observed[1][index])
-        gaps = scores[0][:, index] - scores[1][:, index]
-        # Resamples that are all alike, as of a class without any error, say nothing of chance.
-        sure = float(np.ptp(gaps)) < ALIKE
-        low, high = (math.nan, math.nan) if sure else gap_interval(gaps, one - other)
-        found.append(
-            ClassDifference(
-                name=name,
-                samples=int(support[index]),
-                a=one,
-                b=other,
-                difference=one - other,
-                low=low,
-                high=high,
-            )
+    # Of all classes together: the one that differs the most is what a reader looks at.
+    lows, highs = simultaneous_intervals(scores[0] - scores[1], observed[0] - observed[1])
+    return tuple(
+        ClassDifference(
+            name=name,
+            samples=int(support[index]),
+            a=float(observed[0][index]),
+            b=float(observed[1][index]),
+            difference=float(observed[0][index] - observed[1][index]),
+            low=float(lows[index]),
+            high=float(highs[index]),
         )
-    return tuple(found)
+        for index, name in enumerate(names)
+    )
 
 
 def _f1(

@@ -21,6 +21,7 @@ from selector.records import (
     TrialRow,
 )
 from selector.selection import resample
+from selector.selection.best import references
 from selector.selection.certainty import positive_class
 from selector.selection.intervals import percentile_interval
 from selector.selection.resample import Array
@@ -32,24 +33,18 @@ def finalists(
 ) -> tuple[int, ...]:
     """The trials to be trained again: leaders, then references, then who was a finalist before.
 
-    Leaders are the candidates that are tied with the best, at most `top` of them. Nobody else can
-    win by chance alone.
+    Leaders are the candidates that are tied with the best, at most `top` of them, for nobody else
+    can win by chance alone; and of these only who has a checkpoint, for the pick is to be shipped.
     """
     if not board.candidates:
         return ()
     best = board.candidates[0].trial
-    leaders = [row.trial for row in board.candidates if row.tied_with_best or row.trial == best]
+    leaders = [
+        row.trial
+        for row in board.candidates
+        if row.checkpoint is not None and (row.tied_with_best or row.trial == best)
+    ]
     return tuple(dict.fromkeys([*leaders[:top], *references(trials), *earlier]))
-
-
-def references(trials: Sequence[TrialRow]) -> tuple[int, ...]:
-    """The user's own recipes and the first configuration of all, as far as they could be trained.
-
-    The first of them is what the pick is measured against.
-    """
-    trained = [trial for trial in trials if trial.state in ("complete", "pruned")]
-    own = [trial.number for trial in trained if trial.origin == "start_from"]
-    return tuple(dict.fromkeys([*own, *(trial.number for trial in trained[:1])]))
 
 
 def heats(chosen: Sequence[int], *, seed: int, seeds: int, folds: int) -> tuple[Heat, ...]:
@@ -120,7 +115,8 @@ def standings(
 def choose(finals: Finals, candidates: Collection[int]) -> tuple[int | None, str]:
     """The pick and the reason for it in words; `candidates` are the trials that can be shipped.
 
-    The pick has the best mean. Only what completed in the search has a stored network.
+    The pick has the best mean. What was pruned in the search has no stored network, nor has a
+    candidate whose checkpoint was not kept.
     """
     able = [f for f in finals.finalists if not math.isnan(f.mean) and f.trial in candidates]
     if not able:
@@ -129,7 +125,10 @@ def choose(finals: Finals, candidates: Collection[int]) -> tuple[int | None, str
     parts = [_leads(pick, finals)]
     better = [f for f in finals.finalists[: finals.finalists.index(pick)] if f.failed == 0]
     if better:
-        parts.append(f"trial {better[0].trial} scored higher, but was pruned in the search")
+        why = "was pruned in the search"
+        if better[0].search_score is not None:
+            why = "its checkpoint was not kept"
+        parts.append(f"trial {better[0].trial} scored higher, but {why}")
     rivals = [f for f in finals.finalists if f is not pick and not math.isnan(f.mean)]
     reference = next((f for f in finals.finalists if f.reference), None)
     runner_up = next((f for f in rivals if f.rank > pick.rank), None)
@@ -137,7 +136,7 @@ def choose(finals: Finals, candidates: Collection[int]) -> tuple[int | None, str
         both = " and reference" if runner_up is reference else ""
         parts.append(_beside(f"the runner-up{both}", runner_up))
     if reference is pick:
-        parts.append("it is the reference itself")
+        parts.append("the pick is itself the reference")
     elif reference is not None and reference is not runner_up and reference in rivals:
         parts.append(_beside("the reference", reference))
     if len(pick.scores) == 1:

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from selector.records import Goal, StudyRow, TrialOutcome, TrialRow
-from selector.selection.best import AnyTrial, order
+from selector.records import Goal, StudyRow, TrialRow
+from selector.selection.best import AnyTrial, order, references
 
 
 def kept(
     trials: Iterable[AnyTrial], *, goal: Goal, best: int | None, protected: Collection[int] = ()
 ) -> frozenset[int]:
     """The numbers of the `best` so many candidates (None: of all) and of the `protected` ones."""
-    complete: list[TrialRow | TrialOutcome] = [
-        trial for trial in trials if trial.state == "complete" and trial.score is not None
-    ]
-    ranked = sorted(complete, key=lambda t: order(t, t.score or 0.0, goal=goal))
-    known = {trial.number for trial in complete}
+    ranked = _ranked(trials, goal=goal)
+    known = {trial.number for trial in ranked}
     return frozenset(trial.number for trial in ranked[:best]) | (known & set(protected))
+
+
+def finals_may_choose(trials: Sequence[AnyTrial], *, goal: Goal, top: int | None) -> frozenset[int]:
+    """The numbers of the candidates that finals of `top` leaders would take now: their pick ships.
+
+    The leaders are the first by score alone, for this is asked after every trial and ties are
+    dear to find; the references enter whatever they score. Without finals (None) nobody is
+    taken, and still the best and the references stay: the test split compares the two.
+    """
+    ranked = _ranked(trials, goal=goal)
+    leaders = [trial.number for trial in ranked[: top or 1]]
+    known = {trial.number for trial in ranked}
+    return frozenset(leaders) | (known & set(references(trials)))
+
+
+def _ranked(trials: Iterable[AnyTrial], *, goal: Goal) -> list[AnyTrial]:
+    complete = [t for t in trials if t.state == "complete" and t.score is not None]
+    return sorted(complete, key=lambda t: order(t, t.score or 0.0, goal=goal))
 
 
 def not_kept(study: StudyRow, trial: TrialRow) -> str:

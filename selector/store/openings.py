@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select
 
-from selector.records import OpenedScore, Opening, OpeningStart
-from selector.store.studies import study_id
-from selector.store.tables import OpenedScoreTable, OpeningTable
+from selector.records import DataSummary, OpenedScore, Opening, OpeningStart
+from selector.store.studies import find_study, study_id
+from selector.store.tables import OpenedScoreTable, OpeningTable, StudyTable
 
 
 def begin_opening(connection: Connection, start: OpeningStart) -> int:
@@ -22,6 +22,7 @@ def begin_opening(connection: Connection, start: OpeningStart) -> int:
         "why": start.why,
         "fingerprint": start.fingerprint,
         "samples": start.samples,
+        "no_reference": start.no_reference,
         "opened_at": dt.datetime.now(dt.UTC),
     }
     row = connection.execute(insert(OpeningTable).values(values).returning(OpeningTable.id))
@@ -66,8 +67,46 @@ def list_openings(connection: Connection, study: str) -> tuple[Opening, ...]:
             samples=row.samples,
             opened_at=row.opened_at,
             scores=tuple(scores.get(row.id, ())),
+            no_reference=row.no_reference,
         )
         for row in rows
+    )
+
+
+def list_openings_of_data(connection: Connection, study: str) -> tuple[Opening, ...]:
+    """Every look at the test split of a study by it or another one, the earliest first.
+
+    Others count where they have the same images in the same splits, whatever they are called.
+    """
+    openings = list(list_openings(connection, study))
+    own = find_study(connection, study)
+    for name in _others_that_looked(connection, study):
+        other = find_study(connection, name)
+        if own is not None and other is not None and _same_splits(own.data, other.data):
+            openings += list_openings(connection, name)
+    return tuple(sorted(openings, key=lambda opening: opening.id))
+
+
+def _others_that_looked(connection: Connection, study: str) -> Sequence[str]:
+    """The other studies on the same images with an opening; to compare splits costs more."""
+    fingerprint = select(StudyTable.fingerprint).where(StudyTable.name == study).scalar_subquery()
+    return connection.scalars(
+        select(StudyTable.name)
+        .join(OpeningTable, OpeningTable.study_id == StudyTable.id)
+        .where(StudyTable.fingerprint == fingerprint, StudyTable.name != study)
+        .distinct()
+    ).all()
+
+
+def _same_splits(one: DataSummary, other: DataSummary) -> bool:
+    """Whether the test splits are the same: what is drawn follows from images, shares and seed.
+
+    The seed shows in who validates, the shares in how many of each class lie where.
+    """
+    return (
+        one.fingerprint == other.fingerprint
+        and one.validation_ids == other.validation_ids
+        and one.class_counts == other.class_counts
     )
 
 

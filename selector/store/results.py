@@ -45,11 +45,17 @@ def list_trials(connection: Connection, study: str) -> tuple[TrialRow, ...]:
 
 
 def list_outcomes(connection: Connection, study: str) -> tuple[TrialOutcome, ...]:
-    """State, score, epochs and size of every trial of a study, by number."""
+    """State, score, epochs, size and origin of every trial of a study, by number."""
     table = TrialTable
     rows: Sequence[Any] = connection.execute(
         select(
-            table.number, table.state, table.score, table.epochs, table.parameters, table.retried
+            table.number,
+            table.state,
+            table.score,
+            table.epochs,
+            table.parameters,
+            table.retried,
+            table.origin,
         )
         .where(table.study_id == study_id(connection, study))
         .order_by(table.number)
@@ -63,8 +69,9 @@ def list_outcomes(connection: Connection, study: str) -> tuple[TrialOutcome, ...
             epochs=epochs,
             parameters=parameters,
             retried=retried,
+            origin=origin,
         )
-        for number, state, score, epochs, parameters, retried in rows
+        for number, state, score, epochs, parameters, retried, origin in rows
     )
 
 

@@ -193,6 +193,11 @@ class Store(Service):
         with self._transaction(self.engine) as connection:
             return openings.list_openings(connection, study)
 
+    def openings_of_data(self, study: str) -> tuple[Opening, ...]:
+        """Every look at the test split of a study, also by others on the same data and splits."""
+        with self._transaction(self.engine) as connection:
+            return openings.list_openings_of_data(connection, study)
+
     def record_costs(self, study: str, rows: Sequence[NetworkCost]) -> None:
         """Record what the networks of a study cost; what was recorded first stays."""
         with self._transaction(self._writing) as connection:

@@ -233,6 +233,7 @@ class OpeningTable(Table):
     why: Mapped[str]
     fingerprint: Mapped[str]
     samples: Mapped[int]
+    no_reference: Mapped[str | None]  # why none was scored beside the pick
     opened_at: Mapped[dt.datetime]
 
 

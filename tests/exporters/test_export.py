@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from typer.testing import CliRunner
 
+from selector.cli.app import app
 from selector.errors import ConflictError, DataError, InputError, ParityError, UnavailableError
 from selector.exporters import bundle
 from selector.exporters import export as exporting
 from selector.predict import Predictor, load_predictor, open_bundle
 from selector.records import ExportedBundle
+from selector.reporting.ranking import rank
+from selector.run import ignore
+from selector.sealed import open_test_split
 from selector.store import Store
-from tests.exporters.conftest import Place
+from tests.exporters.conftest import DIGITS, Place, finish
 
 
 def corrupt(predictor: Predictor) -> Predictor:
@@ -128,6 +135,70 @@ def test_card_tells_what_a_reader_must_know(bundle_of: Callable[[str], ExportedB
     ]
     assert "95% interval" in card
     assert "selector export digits --trial 0 --format onnx" in card
+
+
+def test_card_tells_what_finals_and_the_test_split_found(settings: Path, tmp_path: Path) -> None:
+    text = DIGITS.format(backbone="toy:cnn", depth=0, size=8, epochs=1)
+    text = text.replace("trials: 1", "trials: 2").replace("lr: 0.003", "lr: [0.003, 0.01]")
+    text = text.replace("name: digits", "name: tested") + "finals: {top: 2, seeds: 2}\n"
+    place = finish(tmp_path, text, "tested")
+    with Store.open(place.store) as store:
+        board = rank(store, "tested")
+        assert board.finals is not None and board.verdict is not None
+        pick = next(f for f in board.finals.finalists if f.trial == board.verdict.trial)
+        sealed = (place.export(output=tmp_path / "sealed").path / "MODEL_CARD.md").read_text()
+        opening = open_test_split(store, "tested", folder=tmp_path, observe=ignore)
+    card = (place.export(output=tmp_path / "opened").path / "MODEL_CARD.md").read_text()
+
+    assert f"mean f1_macro {pick.mean:.4f} over 2 runs, standard deviation {pick.sd:.4f}" in card
+    score = next(each for each in opening.scores if each.role == "pick")
+    assert "The test split has not been opened" in sealed and "has not been opened" not in card
+    assert (
+        f"f1_macro {score.test_score:.4f}, 95% interval {score.ci_low:.4f} to {score.ci_high:.4f}; "
+        f"{score.test_score - score.validation_score:+.4f} against validation" in card
+    )
+
+
+def with_limits(toy: Place, folder: Path, limits: dict[str, object]) -> Place:
+    """The toy study in a store of its own, with other limits than it ran with."""
+    shutil.copytree(toy.folder, folder / "study", ignore=shutil.ignore_patterns("bundle*"))
+    place = Place(folder / "study", toy.study)
+    with Store.open(place.store) as store:
+        row = store.require_study(toy.study)
+        changed = {**row.spec, "limits": {**row.spec["limits"], **limits}}
+        store.update_study(dataclasses.replace(row, spec=changed))
+    return place
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_latency_is_measured_again_with_the_threads_of_the_limit(
+    toy: Place, tmp_path: Path, threads: int
+) -> None:
+    place = with_limits(toy, tmp_path, {"latency_ms": 0.0001, "threads": threads})
+    result = CliRunner().invoke(
+        app, ["export", "digits", "--store", place.store, "--output", str(tmp_path / "made")]
+    )
+    assert result.exit_code == 1
+    assert "exceeds the limits of study 'digits': latency_ms" in result.stderr
+    assert f"(CPU, {threads} thread" in result.stderr
+    card = (tmp_path / "made" / "MODEL_CARD.md").read_text()
+    assert "Exceeds the ship limits of the study: latency_ms" in card
+    assert json.loads((tmp_path / "made" / "parity.json").read_text())["threads"] == threads
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the device of the limit is here")
+def test_latency_for_a_device_that_is_not_here_is_said_to_be_unchecked(
+    toy: Place, tmp_path: Path
+) -> None:
+    place = with_limits(toy, tmp_path, {"latency_ms": 0.0001, "device": "cuda"})
+    result = CliRunner().invoke(
+        app, ["export", "digits", "--store", place.store, "--output", str(tmp_path / "made")]
+    )
+    assert result.exit_code == 0, result.stderr
+    words = "was not checked again on what was exported: it is one for 'cuda', which is not here"
+    assert words in " ".join(result.stderr.split())
+    card = (tmp_path / "made" / "MODEL_CARD.md").read_text()
+    assert words in card.replace("\\", "")
 
 
 def test_existing_folders_are_kept(toy: Place, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from selector import metrics
 from selector.errors import ParityError
 from selector.exporters import gate
 from selector.records import ExportedBundle, Floats, ParityReport
+from tests.exporters.conftest import Place
 
 N = 1000
 
@@ -42,7 +43,9 @@ def reference(*, exact: bool, images: np.ndarray | None = None) -> gate.Referenc
 def verdict(found: Floats, *, exact: bool) -> ParityReport:
     known = reference(exact=exact)
     score = metrics.compute("accuracy", known.labels, found)
-    return gate._verdict(known, found, score, latency_ms=1.0, file_bytes=1, packages=())
+    return gate._verdict(
+        known, found, score, labels=(), latency_ms=1.0, threads=1, file_bytes=1, packages=()
+    )
 
 
 def flipped(count: int, *, margin: float = 0.001) -> Floats:
@@ -118,3 +121,25 @@ def test_bundle_that_imports_more_than_it_lists_fails_the_gate(copy: Path) -> No
 def test_other_classes_than_the_stored_ones_fail_the_gate(copy: Path) -> None:
     with pytest.raises(ParityError, match="classes are"):
         gate.check(copy, some_images())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"value": 0.0001}, {"value": 0.9999}, {"class": "dark"}],
+    ids=["low", "high", "class"],
+)
+def test_bundle_that_decides_by_another_threshold_fails_the_gate(
+    shapes: Place, shapes_bundle: ExportedBundle, tmp_path: Path, change: dict[str, object]
+) -> None:
+    copy = shutil.copytree(shapes_bundle.path, tmp_path / "bundle")
+    about = json.loads((copy / "bundle.json").read_text())
+    about["threshold"].update(change)
+    (copy / "bundle.json").write_text(json.dumps(about))
+
+    report = gate.check(copy, shapes.reference())
+
+    assert report.flipped_labels == 0  # the most probable classes are what they were
+    assert report.flipped_decisions > 0 and report.allowed_flipped_decisions == 0
+    assert not report.passed
+    assert "by the threshold" in gate.failure(report)
+    assert shapes_bundle.parity.flipped_decisions == 0

@@ -13,8 +13,16 @@ import optuna
 import pytest
 
 from selector import reporting
+from selector.cli.wording import trial_line
 from selector.errors import ConflictError, InterruptedRun
-from selector.events import Event, FinalsEnded, FinalsReady, TrialEnded, TrialStarted
+from selector.events import (
+    Event,
+    FinalsEnded,
+    FinalsReady,
+    PrefixUsed,
+    TrialEnded,
+    TrialStarted,
+)
 from selector.predict import candidate_of
 from selector.records import Heat
 from selector.reporting.ranking import rank
@@ -129,7 +137,13 @@ def test_the_report_has_finalists_and_verdict_in_every_format(file: Path, url: s
     board = Ran(file, url).board
 
     document: dict[str, Any] = json.loads(reporting.render(board, "json"))
-    assert document["verdict"].keys() == {"trial", "reason", "test_score", "validation_score"}
+    assert document["verdict"].keys() == {
+        "trial",
+        "reason",
+        "test_score",
+        "validation_score",
+        "after_opening",
+    }
     assert document["verdict"]["test_score"] is None
     scores = {c["trial"]: c["score"] for c in document["candidates"]}
     assert document["verdict"]["validation_score"] == scores[document["verdict"]["trial"]]
@@ -213,9 +227,27 @@ def test_folds_share_out_train_and_validation(file: Path, url: str, opened: Stor
         predicted = opened.log_probabilities("tiny.finals", final.number)
         assert len(predicted) == stored.fold_sizes[final.heat.fold]
     assert ran.board.finals is not None and ran.board.finals.folds == 3
+    lines = [trial_line(e, names=8) for e in ran.events if isinstance(e, TrialEnded) and e.heat]
+    assert all(any(f", fold {fold}/3 " in line for line in lines) for fold in (1, 2, 3))
     with pytest.raises(ConflictError, match=r"begun with finals\.folds: 3, now it is 2"):
         Ran(file, url, "finals={top: 2, seeds: 1, folds: 2}")
     assert opened.require_study("tiny").spec["finals"]["folds"] == 3
+
+
+def test_finals_read_the_frozen_outputs_that_the_search_has_made(file: Path, url: str) -> None:
+    ran = Ran(file, url, "search.freeze_depth=4", "training.fused_heads=off")
+
+    begun = next(n for n, e in enumerate(ran.events) if isinstance(e, FinalsReady))
+    uses = [[e for e in part if isinstance(e, PrefixUsed)] for part in _parted(ran.events, begun)]
+    fills = [sum(use.outcome == "filled" for use in part) for part in uses]
+    # Train and validation once each, whatever the seed: frozen stages know none.
+    assert fills == [2, 0]
+    assert len(uses[1]) == 2 * len(ran.heats())
+    assert {use.outcome for use in uses[1]} == {"hit"}
+
+
+def _parted(events: list[Event], place: int) -> tuple[list[Event], list[Event]]:
+    return events[:place], events[place:]
 
 
 @pytest.mark.parametrize("change", ["finals=off", "budget.trials=1"])

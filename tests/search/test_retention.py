@@ -27,8 +27,10 @@ def store(store_url: str) -> Any:
         yield opened
 
 
-def _collect(store: Store, artifacts: Path, best: int | None) -> list[int]:
-    gone = retention.collect(store, "flowers", goal="maximize", best=best, artifacts=artifacts)
+def _collect(store: Store, artifacts: Path, best: int | None, top: int | None = None) -> list[int]:
+    gone = retention.collect(
+        store, "flowers", goal="maximize", best=best, top=top, artifacts=artifacts
+    )
     return [each.trial for each in gone]
 
 
@@ -47,6 +49,15 @@ def test_the_best_so_many_checkpoints_stay(filled: Store, artifacts: Path) -> No
     assert _collect(filled, artifacts, 2) == []
 
 
+def test_finals_find_the_checkpoints_of_whom_they_may_choose(
+    filled: Store, artifacts: Path
+) -> None:
+    assert _collect(filled, artifacts, 1, top=3) == []
+    assert _collect(filled, artifacts, 1, top=2) == [4]
+    # The reference scores less than the best one, and is still there to be measured against.
+    assert [each.trial for each in filled.checkpoints("flowers")] == [0, 1]
+
+
 def test_without_a_bound_nothing_goes(filled: Store, artifacts: Path) -> None:
     assert _collect(filled, artifacts, None) == []
     assert len(_files(artifacts)) == 3
@@ -55,7 +66,9 @@ def test_without_a_bound_nothing_goes(filled: Store, artifacts: Path) -> None:
 def test_the_protected_are_never_collected(
     filled: Store, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert retention.protected_trials(filled, "flowers", goal="maximize") == {1}
+    # The best one, and the first configuration of all, which it is measured against.
+    assert retention.protected_trials(filled, "flowers", goal="maximize", top=None) == {0, 1}
+    assert retention.protected_trials(filled, "flowers", goal="maximize", top=3) == {0, 1, 4}
     monkeypatch.setattr(retention, "protected_trials", lambda *_, **__: frozenset({4}))
     assert _collect(filled, artifacts, 1) == [0]
 
@@ -80,8 +93,8 @@ def test_a_file_that_another_trial_refers_to_stays(
     run = filled.begin_run(results.run_start("trees"))
     filled.start_trial("trees", run, results.trial_start(4))
     filled.finish_trial("trees", results.complete(4))
-    assert _collect(filled, artifacts, 1) == [0, 4]
-    assert _files(artifacts) == ["1.safetensors", "4.safetensors"]
+    assert _collect(filled, artifacts, 1) == [4]
+    assert _files(artifacts) == ["0.safetensors", "1.safetensors", "4.safetensors"]
 
 
 def test_nothing_outside_the_artifacts_folder_is_ever_deleted(tmp_path: Path) -> None:

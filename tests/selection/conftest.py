@@ -94,7 +94,7 @@ def trial(number: int, score: float | None, **changes: object) -> TrialRow:
         "parameters": 100,
         "trained_parameters": 10,
         "latency_ms": 1.0,
-        "checkpoint": None,
+        "checkpoint": f"made-up/{number}.safetensors",
     }
     return TrialRow(**{**values, **changes})  # type: ignore[arg-type]
 

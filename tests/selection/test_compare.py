@@ -79,6 +79,22 @@ def test_the_difference_of_each_class_is_that_of_its_f1(made_up: Callable[..., A
         assert each.low < each.difference < each.high
 
 
+def test_the_intervals_of_all_classes_hold_at_once_in_19_of_20_studies(
+    made_up: Callable[..., Any],
+) -> None:
+    missed = alone = 0
+    for seed in range(100):
+        found = compare(*_sides(made_up([0.8, 0.8], n=400, classes=10, seed=seed)))
+        missed += any(each.low > 0 or each.high < 0 for each in found.classes)
+        sd = [(each.high - each.low) / 2 for each in found.classes]
+        # What each class by itself would have: about two thirds of that width.
+        alone += any(
+            abs(each.difference) > 0.7 * s for each, s in zip(found.classes, sd, strict=True)
+        )
+    assert missed <= 10
+    assert alone > 20  # the premise: by themselves, some class nearly always stands out
+
+
 @pytest.mark.parametrize(("one", "other"), [(0, 0), (3, 9), (9, 3), (5, 5), (0, 6), (130, 171)])
 def test_the_count_test_is_the_binomial_one(one: int, other: int) -> None:
     n = one + other

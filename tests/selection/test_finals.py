@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from selector.records import FinalRun, Finals, Heat, TrialRow
 from selector.selection import finals
+from selector.selection.best import references
 from tests.selection.conftest import MadeUp, make_up
 
 MakeTrial = Callable[..., TrialRow]
@@ -81,7 +83,7 @@ def test_references_enter_whatever_they_scored(make_trial: MakeTrial) -> None:
 
 def test_a_first_configuration_that_failed_is_no_reference(make_trial: MakeTrial) -> None:
     trials = (make_trial(0, None, state="failed"), make_trial(1, 0.5), make_trial(2, 0.6))
-    assert finals.references(trials) == (1,)
+    assert references(trials) == (1,)
 
 
 def test_who_was_a_finalist_before_stays_one() -> None:
@@ -186,9 +188,32 @@ def test_one_seed_owns_up_to_what_it_cannot_say() -> None:
 
 def test_what_was_pruned_in_the_search_cannot_be_the_pick() -> None:
     searched, found = evidence([0.95, 0.6])
+    searched = replace(
+        searched, trials=(replace(searched.trials[0], state="pruned"), searched.trials[1])
+    )
     pick, reason = finals.choose(held(searched, found), {1})
     assert pick == 1
     assert "trial 0 scored higher, but was pruned in the search" in reason
+
+
+def test_a_candidate_without_its_checkpoint_is_no_pick_and_the_reason_says_so() -> None:
+    searched, found = evidence([0.95, 0.6])
+    pick, reason = finals.choose(held(searched, found), {1})
+    assert pick == 1
+    assert "trial 0 scored higher, but its checkpoint was not kept" in reason
+
+
+def test_only_who_has_a_checkpoint_is_a_leader_for_the_pick_is_to_be_shipped(
+    make_trial: MakeTrial,
+) -> None:
+    searched = make_up([0.3, 0.8, 0.8, 0.8], metric="accuracy", classes=2)
+    gone, *left = [r.trial for r in searched.build().candidates if r.tied_with_best]
+    assert left  # the premise
+    trials = tuple(
+        replace(each, checkpoint=None) if each.number == gone else each for each in searched.trials
+    )
+    board = replace(searched, trials=trials).build()
+    assert finals.finalists(board, trials, top=3) == (*left, 0)
 
 
 def test_without_a_finalist_to_ship_there_is_no_pick() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from selector.selection.retention import again, kept, not_kept
+from selector.selection.retention import again, finals_may_choose, kept, not_kept
 
 
 def test_the_best_stay_and_the_protected_too(make_trial: Callable[..., Any]) -> None:
@@ -17,6 +17,17 @@ def test_the_best_stay_and_the_protected_too(make_trial: Callable[..., Any]) -> 
     assert kept(trials, goal="minimize", best=2) == {0, 3}
     assert kept(trials, goal="maximize", best=1, protected={0, 4, 99}) == {0, 1}
     assert kept(trials, goal="maximize", best=None) == {0, 1, 2, 3}
+
+
+def test_whom_finals_may_choose_stays(make_trial: Callable[..., Any]) -> None:
+    trials = [make_trial(number, score) for number, score in enumerate((0.1, 0.5, 0.9, 0.7, 0.8))]
+    trials.append(make_trial(5, 0.2, origin="start_from"))
+    trials.append(make_trial(6, 0.95, state="pruned"))
+    # Trial 0 is the first configuration of all, 5 the user's own: both are references.
+    assert finals_may_choose(trials, goal="maximize", top=3) == {0, 2, 3, 4, 5}
+    assert finals_may_choose(trials, goal="minimize", top=2) == {0, 5}
+    assert finals_may_choose(trials, goal="maximize", top=None) == {0, 2, 5}
+    assert finals_may_choose([], goal="maximize", top=3) == frozenset()
 
 
 def test_the_command_names_what_was_searched_and_nothing_that_is_fixed(

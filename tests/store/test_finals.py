@@ -110,3 +110,30 @@ def test_all_of_it_goes_with_its_study(filled: Store, results: Any) -> None:
 
     assert not any(rows(filled, table) for table in tables)
     assert filled.study("flowers.finals") is None
+
+
+def test_an_opening_is_that_of_every_study_with_the_same_images_in_the_same_splits(
+    filled: Store, results: Any
+) -> None:
+    filled.record_test_scores(filled.begin_opening(START), [SCORE])
+    row = results.study("trees")
+    other_split = dataclasses.replace(row.data, validation_ids=row.data.validation_ids[::-1])
+    other_shares = dataclasses.replace(
+        row.data, class_counts={c: {"train": 50, "validation": 20} for c in row.data.class_names}
+    )
+    other_images = dataclasses.replace(row.data, fingerprint="sha256:4567")
+    for name, data in {
+        "trees": row.data,
+        "split": other_split,
+        "shares": other_shares,
+        "images": other_images,
+    }.items():
+        filled.create_study(dataclasses.replace(row, name=name, data=data))
+
+    found = {name: filled.openings_of_data(name) for name in ("trees", "split", "shares", "images")}
+    assert [each.study for each in found.pop("trees")] == ["flowers"]
+    assert found == {"split": (), "shares": (), "images": ()}
+    filled.begin_opening(dataclasses.replace(START, study="trees", no_reference="it was pruned"))
+    both = filled.openings_of_data("flowers")
+    assert [each.study for each in both] == ["flowers", "trees"]
+    assert both[1].no_reference == "it was pruned"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from selector import metrics
 from selector.records import Cost, LeaderboardRow
 from selector.reporting import figures
 from selector.reporting import finals as final_reports
@@ -15,8 +16,8 @@ from selector.reporting.base import Column, ShownTable
 from selector.reporting.html import plots_candidates as plots
 from selector.reporting.html.material import Material
 from selector.reporting.html.sections import Figure, Section
+from selector.reporting.pick import reconciled, role_of
 
-CALIBRATION_BINS = 10
 _FRONTS: tuple[Cost, Cost] = ("latency_ms", "parameters")
 
 
@@ -43,34 +44,45 @@ def leaderboard(material: Material) -> Section | None:
 def finals(material: Material) -> Section | None:
     """The best trained again on other seeds, and what the test split said."""
     board = material.board
-    tables = (*final_reports.tables(board.finals), *final_reports.opening_tables(board.openings))
+    tables = (
+        *final_reports.tables(board.finals, board.verdict),
+        *final_reports.opening_tables(board.openings, board.study),
+    )
     if not tables:
         return None
     return Section(
         anchor="finals",
         title="Finals and test split",
-        words=final_reports.notes(board.finals, board.verdict, board.openings),
+        words=final_reports.notes(
+            board.finals,
+            board.verdict,
+            board.openings,
+            study=board.study,
+            after=board.after_opening,
+            reconciled=reconciled(board),
+        ),
         tables=tables,
     )
 
 
 def errors(material: Material) -> Section | None:
-    """What the leader got wrong, as pictures."""
+    """What the pick got wrong, as pictures."""
     if material.winner is None:
         return None
+    title = f"Most confident errors of {role_of(material.board)}"
     if not material.pictures:
         if not material.pictures_missing:
             return None
         return Section(
             anchor="errors",
-            title="Most confident errors",
+            title=title,
             words=(f"No pictures: {material.pictures_missing}",),
         )
     return Section(
         anchor="errors",
-        title="Most confident errors",
+        title=title,
         words=(
-            "Validation images that the best candidate got wrong, the surest first. Beside each, "
+            "Validation images that it got wrong, the surest first. Beside each, "
             "where it looked (Grad-CAM): warm parts spoke for what it said. Wrong labels in the "
             "data show up here first.",
         ),
@@ -79,7 +91,7 @@ def errors(material: Material) -> Section | None:
 
 
 def classes(material: Material) -> Section | None:
-    """Confusion matrix and scores of each class of the leader."""
+    """Confusion matrix and scores of each class of the pick."""
     log_p, study = material.log_probabilities, material.study
     if log_p is None:
         return None
@@ -108,35 +120,27 @@ def classes(material: Material) -> Section | None:
     worst = _worst_confusions(matrix, names)
     return Section(
         anchor="confusion",
-        title="Classes",
-        words=("Rows are true classes, columns what the best candidate said.", *worst),
+        title=f"Classes of {role_of(material.board)}",
+        words=("Rows are true classes, columns what it said.", *worst),
         figures=(plots.confusion(matrix, names),),
         tables=(per_class, _matrix_table(matrix, names)),
     )
 
 
 def calibration(material: Material) -> Section | None:
-    """How far the leader's probabilities can be believed."""
+    """How far the pick's probabilities can be believed."""
     log_p, labels = material.log_probabilities, material.study.data.validation_labels
     if log_p is None:
         return None
-    probabilities = np.exp(log_p.astype(np.float64))
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    rows = [
-        (float(confidence[own].mean()), float(right[own].mean()), int(own.sum()))
-        for place in range(CALIBRATION_BINS)
-        if (own := bins == place).any()
-    ]
-    error = sum(count * abs(stated - seen) for stated, seen, count in rows) / len(labels)
-    lean = float(confidence.mean() - right.mean())
+    rows = metrics.calibration_bins(labels, log_p)
+    error = metrics.compute("ece", labels, log_p)
+    lean = sum(count * (stated - seen) for stated, seen, count in rows) / len(labels)
     word = "too sure of itself" if lean > 0 else "too modest"
     return Section(
         anchor="calibration",
-        title="Calibration",
+        title=f"Calibration of {role_of(material.board)}",
         words=(
-            "How often the best candidate is right when it states a probability. Expected "
+            "How often it is right when it states a probability. Expected "
             f"calibration error {error:.3f}; on the whole it is {word} by {abs(lean):.3f}.",
         ),
         figures=(plots.calibration(rows, len(labels)),),

@@ -51,7 +51,14 @@ def history(material: Material) -> Section | None:
         anchor="history",
         title="How the search went",
         words=("Every trial's best score, in the order in which trials were taken.",),
-        figures=(plots.history(scored, metric, maximize=study.goal == "maximize"),),
+        figures=(
+            plots.history(
+                scored,
+                metric,
+                maximize=study.goal == "maximize",
+                last=max(trial.number for trial in material.trials),
+            ),
+        ),
         tables=(table,),
     )
 

@@ -70,7 +70,7 @@ def parallel(material: Material) -> Section | None:
     return Section(
         anchor="parallel",
         title="Parallel coordinates",
-        words=("One line a completed trial; the best fifth stands out.",),
+        words=(f"One line a completed trial; in red the {plots.standing_out(len(complete))}.",),
         figures=(
             plots.parallel(
                 axes,
@@ -151,6 +151,8 @@ def _axis(
 
 
 def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
     text = str(value)
     return text.rpartition(":")[2] if ":" in text else text
 

@@ -21,3 +21,11 @@ window.addEventListener("beforeprint", () => places.forEach((place) => {
   watcher.unobserve(place);
   if (!place.classList.contains("js-plotly-plot")) draw(place);
 }));
+// A table that is wider than its place says so: on a phone no scroll bar is to be seen.
+const hint = () => document.querySelectorAll(".scroll").forEach((place) => {
+  const text = place.nextElementSibling;
+  if (text && text.classList.contains("hint")) text.hidden = place.scrollWidth <= place.clientWidth;
+});
+hint();
+window.addEventListener("resize", hint);
+document.querySelectorAll("details").forEach((part) => part.addEventListener("toggle", hint));

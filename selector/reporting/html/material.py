@@ -15,6 +15,7 @@ from selector.records import (
     TrialRow,
 )
 from selector.reporting.html.pictures import Captioned, Picture, read_alike, read_pictures
+from selector.reporting.pick import pick_of
 from selector.reporting.ranking import rank
 from selector.store import Store
 
@@ -23,8 +24,8 @@ from selector.store import Store
 class Material:
     """A stored study as its report needs it.
 
-    `log_probabilities` (n_validation, n_classes), `class_scores` and `pictures` are of the leading
-    candidate; None or empty before there is one.
+    `log_probabilities` (n_validation, n_classes), `class_scores` and `pictures` are of the pick,
+    before finals of the leading candidate; None or empty before there is one.
     """
 
     study: StudyRow
@@ -40,11 +41,11 @@ class Material:
 
     @property
     def winner(self) -> TrialRow | None:
-        """The trial that leads the leaderboard."""
-        if not self.board.candidates:
+        """The trial that is shown in detail: the pick, before finals the leader."""
+        row = pick_of(self.board)
+        if row is None:
             return None
-        number = self.board.candidates[0].trial
-        return next(trial for trial in self.trials if trial.number == number)
+        return next(trial for trial in self.trials if trial.number == row.trial)
 
 
 def gather(
@@ -55,12 +56,13 @@ def gather(
     metric: str | None = None,
     pictures_missing: str = "",
 ) -> Material:
-    """The material of study `name`; the pictures that were drawn for its leader are in `artifacts`.
+    """The material of study `name`; the pictures that were drawn for its pick are in `artifacts`.
 
     Raises InputError for an unknown study or a metric it has no record of.
     """
     study, board = store.require_study(name), rank(store, name, metric=metric)
-    leader = board.candidates[0].trial if board.candidates else None
+    shown = pick_of(board)
+    leader = None if shown is None else shown.trial
     known = store.predictions(name)
     pictures = read_pictures(artifacts, name, leader) if leader is not None else ()
     return Material(

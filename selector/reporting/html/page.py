@@ -37,7 +37,7 @@ def write_page(heading: str, subtitle: str, contents: Iterable[Section]) -> str:
     import jinja2
 
     parts = list(contents)
-    style, scripts, plotly = _file("report.css"), list[str](), ""
+    style, scripts, plotly = _file("report.css") + _heights(parts), list[str](), ""
     if any(part.figures for part in parts):
         from plotly.offline import get_plotlyjs
 
@@ -65,6 +65,15 @@ def _figures(parts: Iterable[Section]) -> str:
     drawn = {figure.name: figure.spec for part in parts for figure in part.figures}
     text = json.dumps(drawn, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _heights(parts: Iterable[Section]) -> str:
+    """As much room for each figure as it will take: it is drawn late, and nothing may jump.
+
+    In the style sheet, for the policy allows no style at the element itself.
+    """
+    heights = sorted({figure.height for part in parts for figure in part.figures})
+    return "".join(f".h{height} {{ min-height: {height}px; }}\n" for height in heights)
 
 
 def _policy(*, scripts: Iterable[str], styles: Iterable[str]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selector.reporting import figures
+
 MANIFEST = "errors.json"
 ALIKE_MANIFEST = "alike.json"
 _KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
@@ -23,6 +25,11 @@ class Picture:
     probability: float
     image: str
     saliency: str | None
+
+    @property
+    def stated(self) -> str:
+        """The probability in per cent."""
+        return figures.certain(self.probability)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from selector.reporting.html.drawing import ACCENT, FAINT, WARM, figure_of, plai
 from selector.reporting.html.sections import Figure
 
 SHOWN_CANDIDATES = 30
-BLOCK = 12  # classes whose names fit on an axis without being turned
+BLOCK = 12  # classes whose names fit on an axis in the usual size
+_LONGEST = 24  # letters of a name that an axis has room for
 
 
 def intervals(rows: Sequence[LeaderboardRow], metric: str) -> Figure:
@@ -74,10 +75,11 @@ def confusion(matrix: Ints, class_names: Sequence[str]) -> Figure:
         )
     )
     figure.update_yaxes(autorange="reversed", title="true class", automargin=True)
-    figure.update_xaxes(
-        title="predicted", side="bottom", tickangle=None if len(names) <= BLOCK else -60
-    )
-    return figure_of("confusion", figure, height=max(360, min(900, 160 + 26 * len(names))))
+    # Always turned: on a phone level names would lie on top of each other.
+    figure.update_xaxes(title={"text": "predicted", "standoff": 12}, side="bottom", tickangle=-60)
+    figure.update_xaxes(automargin=True, tickfont={"size": 11 if len(names) <= BLOCK else 9})
+    below = 6 * min(_LONGEST, max(len(name) for name in class_names))  # pixels for the names
+    return figure_of("confusion", figure, height=max(360, min(900, 130 + 26 * len(names))) + below)
 
 
 def calibration(rows: Sequence[tuple[float, float, int]], n: int) -> Figure:

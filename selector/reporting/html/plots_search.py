@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
 from selector.records import EpochRecord, TrialRow
 from selector.reporting.html.drawing import ACCENT, FAINT, INK, PALETTE, WARM, figure_of, plain
 from selector.reporting.html.sections import Figure
 
+BANDS = 5  # of scores among parallel coordinates
 FEW = 8  # values of a parameter that are shown as choices
 
 
-def history(trials: Sequence[TrialRow], metric: str, *, maximize: bool) -> Figure:
-    """Every trial's best score in the order they were taken, and the best so far."""
+def history(trials: Sequence[TrialRow], metric: str, *, maximize: bool, last: int) -> Figure:
+    """Every trial's best score in the order they were taken, and the best so far up to `last`."""
     figure = go.Figure()
     complete = [t for t in trials if t.state == "complete" and t.score is not None]
     pruned = [t for t in trials if t.state == "pruned" and t.score is not None]
@@ -38,8 +40,9 @@ def history(trials: Sequence[TrialRow], metric: str, *, maximize: bool) -> Figur
         best = np.array([t.score for t in complete], dtype=np.float64)
         running = np.maximum.accumulate(best) if maximize else np.minimum.accumulate(best)
         figure.add_scatter(
-            x=[t.number for t in complete],
-            y=running.tolist(),
+            # The best stays the best while others end badly: up to the last trial of all.
+            x=[*(t.number for t in complete), last],
+            y=[*running.tolist(), float(running[-1])],
             mode="lines",
             name="best so far",
             line={"color": WARM, "shape": "hv", "width": 2},
@@ -92,7 +95,7 @@ def curves(
             x=x,
             y=y,
             mode="lines+markers",
-            name=f"trial {winner}, the best",
+            name=f"trial {winner}",
             line={"color": WARM, "width": 3},
             text=labels,
             hovertemplate="%{text}, epoch %{x}: %{y:.4f}<extra></extra>",
@@ -145,7 +148,7 @@ def parallel(
     """
     names = [name for name, _, _ in axes]
     order = np.argsort(scores) if maximize else np.argsort(scores)[::-1]
-    bands = np.array_split(order, min(5, len(order)))
+    bands = _bands(order)
     figure = go.Figure()
     for place, band in enumerate(bands):
         share = (place + 1) / len(bands)
@@ -162,7 +165,7 @@ def parallel(
             y=y,
             mode="lines",
             text=text,
-            name=_band(place, len(bands)),
+            name=_band(place, len(bands), len(order)),
             line={"color": WARM if best else ACCENT, "width": 1.8 if best else 1},
             opacity=1.0 if best else 0.12 + 0.45 * share,
             hovertemplate="%{text}<extra></extra>",
@@ -266,9 +269,22 @@ def _longest(by_trial: Mapping[int, Sequence[EpochRecord]]) -> int:
     return max((epochs[-1].epoch for epochs in by_trial.values() if epochs), default=0)
 
 
-def _band(place: int, bands: int) -> str:
-    if bands == 1:
-        return "all trials"
+def standing_out(trials: int) -> str:
+    """Which of so many trials stand out among parallel coordinates, as the legend has it."""
+    bands = _bands(np.arange(trials))
+    return _band(len(bands) - 1, len(bands), trials)
+
+
+def _bands(order: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """Trials from worst to best in fifths; of a few, the best one apart."""
+    if len(order) >= BANDS:
+        return np.array_split(order, BANDS)
+    return [part for part in (order[:-1], order[-1:]) if len(part)]
+
+
+def _band(place: int, bands: int, trials: int) -> str:
+    if trials < BANDS:
+        return "best trial" if place == bands - 1 else "the others"
     if place == bands - 1:
         return f"best {100 // bands}%"
     return f"{100 * place // bands} to {100 * (place + 1) // bands}%"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from selector.records import Leaderboard
+import math
+
+from selector.records import Finalist, Leaderboard, LeaderboardRow
 from selector.reporting import figures
 from selector.reporting.html.material import Material
+from selector.reporting.pick import finalist_of, pick_of, reconciled
 
 
 def verdict(material: Material) -> tuple[str, ...]:
@@ -15,38 +18,72 @@ def verdict(material: Material) -> tuple[str, ...]:
             f"No trial has completed yet, so there is nothing to rank. "
             f"Continue with: selector run, or see why: selector show {board.study}",
         )
-    return (*_winner(board), *_finals(board), _runner_up(board), *_next_steps(material))
+    found = finalist_of(board)
+    words = _leader(board) if found is None else _pick(board, found)
+    return (*words, *_tested(board), *_next_steps(material))
 
 
-def _winner(board: Leaderboard) -> tuple[str, ...]:
+def _leader(board: Leaderboard) -> tuple[str, ...]:
+    """Who leads the search, where no finals have decided."""
     best = board.candidates[0]
-    samples = board.counts.get("validation", 0)
     return (
-        f"Trial {best.trial} leads: {figures.safe(best.backbone)} with {board.metric} "
-        f"{figures.score(best.score)} (95% interval "
-        f"{figures.interval(best.ci_low, best.ci_high)}) on {samples} validation images, "
-        f"at {figures.millions(best.parameters)} million parameters and "
-        f"{figures.milliseconds(best.latency_ms)} ms an image.",
+        f"Trial {best.trial} leads: {figures.safe(best.backbone)} with {_scored(board, best)}.",
+        *_expected(board, best),
+        _runner_up(board),
     )
 
 
-def _finals(board: Leaderboard) -> tuple[str, ...]:
-    """What the finals chose, and what the test split said of it."""
-    chosen, expected = board.verdict, board.pick
-    lines = []
-    if expected is not None and expected.compared > 1:
-        lines.append(
-            f"It is the best of {expected.compared}, so its score is a little too good: expect "
-            f"about {figures.score(expected.expected_score)} on new data of the same kind."
-        )
-    if chosen is not None:
-        lines.append(f"After the finals the pick is trial {chosen.trial}: {chosen.reason}")
-        if chosen.test_score is not None:
-            lines.append(
-                f"On the sealed test split it scores {figures.score(chosen.test_score)}, against "
-                f"{figures.score(chosen.validation_score)} on validation."
-            )
-    return tuple(lines)
+def _pick(board: Leaderboard, found: Finalist) -> tuple[str, ...]:
+    """Who won the finals, and how that fits with the order of the search."""
+    row, verdict = pick_of(board), board.verdict
+    assert row is not None and verdict is not None
+    known = not math.isnan(found.ci_low)
+    sure = f" (95% interval {figures.interval(found.ci_low, found.ci_high)})" if known else ""
+    runs = f"{len(found.scores)} run{'' if len(found.scores) == 1 else 's'}"
+    return (
+        f"The pick is trial {row.trial}: {figures.safe(row.backbone)} with a mean {board.metric} "
+        f"of {figures.score(found.mean)}{sure} over {runs} of the finals. The network that is "
+        f"kept for it has {_scored(board, row)}.",
+        *([text] if (text := reconciled(board)) else _expected(board, row)),
+        f"Why: {figures.safe(verdict.reason)}.",
+        *_cheaper(board, row),
+    )
+
+
+def _scored(board: Leaderboard, row: LeaderboardRow) -> str:
+    """What a candidate scored, and at what cost."""
+    return (
+        f"{board.metric} {figures.score(row.score)} (95% interval "
+        f"{figures.interval(row.ci_low, row.ci_high)}) on {board.counts.get('validation', 0)} "
+        f"validation images, at {figures.millions(row.parameters)} million parameters and "
+        f"{figures.milliseconds(row.latency_ms)} ms an image"
+    )
+
+
+def _expected(board: Leaderboard, row: LeaderboardRow) -> tuple[str, ...]:
+    """What the best of many scores is worth on new data."""
+    expected = board.pick
+    if expected is None or expected.compared < 2 or expected.trial != row.trial:
+        return ()
+    if math.isnan(expected.expected_score):
+        return ()
+    return (
+        f"Its {figures.score(expected.score)} is the best of {expected.compared}, and so a little "
+        f"too good: expect about {figures.score(expected.expected_score)} on new data of the same "
+        "kind.",
+    )
+
+
+def _tested(board: Leaderboard) -> tuple[str, ...]:
+    """What the test split said of the pick."""
+    chosen = board.verdict
+    if chosen is None or chosen.test_score is None:
+        return ()
+    late = ", but it was chosen after that split had been opened" if chosen.after_opening else ""
+    return (
+        f"On the sealed test split trial {chosen.trial} scores {figures.score(chosen.test_score)}, "
+        f"against {figures.score(chosen.validation_score)} on validation{late}.",
+    )
 
 
 def _runner_up(board: Leaderboard) -> str:
@@ -60,23 +97,27 @@ def _runner_up(board: Leaderboard) -> str:
             f"No other candidate is within noise of it: the runner-up, trial {second.trial}, is "
             f"{gap:.4f} behind, which resampling the validation images does not undo."
         )
-    return (
-        f"{len(tied)} other {'candidate is' if len(tied) == 1 else 'candidates are'} within noise "
-        f"of it, the runner-up (trial {second.trial}, {gap:.4f} behind) "
-        f"{'among them' if second.tied_with_best else 'not'}. "
-        f"{_smallest(board)}"
+    return " ".join(
+        (
+            f"{len(tied)} other {'candidate is' if len(tied) == 1 else 'candidates are'} within "
+            f"noise of it, the runner-up (trial {second.trial}, {gap:.4f} behind) "
+            f"{'among them' if second.tied_with_best else 'not'}.",
+            *(_cheaper(board, board.candidates[0]) or ("None of them is smaller.",)),
+        )
     )
 
 
-def _smallest(board: Leaderboard) -> str:
-    number = board.cheapest.get("parameters", board.candidates[0].trial)
-    smaller = next(row for row in board.candidates if row.trial == number)
-    if smaller.rank == 1:
-        return "None of them is smaller."
+def _cheaper(board: Leaderboard, row: LeaderboardRow) -> tuple[str, ...]:
+    """The smallest of those that are tied in the search, where it is smaller than `row`."""
+    number = board.cheapest.get("parameters", row.trial)
+    smaller = next((r for r in board.candidates if r.trial == number), row)
+    if smaller.trial == row.trial or smaller.parameters >= row.parameters:
+        return ()
     return (
-        f"The smallest of them is trial {smaller.trial} ({figures.safe(smaller.backbone)}, "
-        f"{figures.millions(smaller.parameters)} million parameters, {smaller.score:.4f}): "
-        "if size matters, it is as good as far as these images can tell."
+        f"The smallest of those that are tied in the search is trial {smaller.trial} "
+        f"({figures.safe(smaller.backbone)}, {figures.millions(smaller.parameters)} million "
+        f"parameters, {smaller.score:.4f}): if size matters, it is as good as far as these images "
+        "can tell.",
     )
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from selector.records import AlikePictures, DataAudit
 from selector.reporting import compare_stored, html
+from selector.reporting.html.contents import sections
 from selector.reporting.html.pictures import (
     ALIKE_MANIFEST,
     MANIFEST,
@@ -61,7 +62,7 @@ def draw_pictures(artifacts: Path, study: str, trial: int) -> None:
         "sample": "ant/1.png",
         "label": "ant",
         "predicted": "bee",
-        "probability": 0.97,
+        "probability": 0.9997,
         "image": "00.jpg",
         "saliency": None,
     }
@@ -77,8 +78,13 @@ def test_every_figure_is_drawn_and_the_browser_has_nothing_to_complain_of(
     assert opened.complaints == []
     assert opened.requests == []
     headings = opened.page.locator("h2").all_inner_texts()
-    assert headings[:3] == ["Verdict", "Leaderboard", "Most confident errors"]
-    assert {"Classes", "Calibration", "Learning curves", "Failures"} <= set(headings)
+    assert headings[:2] == ["Verdict", "Leaderboard"]
+    leader = "of trial 1, which leads"
+    assert headings[2] == f"Most confident errors {leader}"
+    assert {f"Classes {leader}", f"Calibration {leader}"} <= set(headings)
+    assert {"Learning curves", "Failures"} <= set(headings)
+    # Sure, and still wrong: that is no 100%.
+    assert "said bee (99.97%), labelled ant" in opened.page.locator("#errors").inner_text()
     assert opened.page.locator("figure img").evaluate_all("all => all.every(i => i.naturalWidth)")
     # One line of points a trial state, the leader apart.
     curves = opened.page.locator('[data-figure="curves"] .scatterlayer .trace')
@@ -98,6 +104,43 @@ def test_it_fits_a_phone(stored, tmp_path, open_report):
     opened = open_report(html.write(html.gather(stored, "flowers", artifacts=tmp_path)), width=390)
     opened.scroll_through()
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_figure_has_as_much_room_as_it_takes(stored, tmp_path, open_report):
+    opened = open_report(html.write(html.gather(stored, "flowers", artifacts=tmp_path)))
+    places = opened.page.locator("[data-figure]")
+    before = places.evaluate_all("all => all.map(e => e.clientHeight)")
+    opened.scroll_through()
+    drawn = places.evaluate_all(
+        "all => all.map(e => e.querySelector('.main-svg').getBoundingClientRect().height)"
+    )
+    assert before == drawn
+
+
+def test_names_of_classes_stay_apart_on_a_phone(stored, tmp_path, open_report):
+    material = html.gather(stored, "flowers", artifacts=tmp_path)
+    names = ("smileys-emotion", "animals-nature", "travel-places")
+    data = replace(material.study.data, class_names=names)
+    material = replace(material, study=replace(material.study, data=data))
+    opened = open_report(html.write(material), width=375)
+    opened.scroll_through()
+    place = opened.page.locator('[data-figure="confusion"]')
+    rooms = place.evaluate(
+        """e => {
+          const box = name => e.querySelector(name).getBoundingClientRect();
+          const [names, title] = [box('.xaxislayer-above'), box('.xtitle')];
+          return [names.bottom, title.top, title.bottom, e.getBoundingClientRect().bottom];
+        }"""
+    )
+    assert rooms == sorted(rooms)  # names, below them the title, both inside
+    assert place.locator(".xtick text").all_text_contents() == list(names)
+
+
+def test_a_table_that_is_too_wide_says_so(decided, tmp_path, open_report):
+    text = html.write(html.gather(decided, "flowers", artifacts=tmp_path))
+    finals = "#finals .scroll:first-of-type + .hint"
+    assert open_report(text, width=375).page.locator(finals).first.is_visible()
+    assert not open_report(text, width=1280).page.locator(finals).first.is_visible()
 
 
 def test_hostile_names_stay_text(stored, tmp_path, open_report):
@@ -141,6 +184,25 @@ def test_a_manifest_names_files_of_its_own_folder_only(tmp_path):
     manifest = folder_of(tmp_path, "flowers", 1) / MANIFEST
     manifest.write_text(manifest.read_text().replace("00.jpg", "../../secret.jpg"))
     assert read_pictures(tmp_path, "flowers", 1) == ()
+
+
+def test_the_best_so_far_goes_on_to_the_last_trial(stored, tmp_path):
+    material = html.gather(stored, "flowers", artifacts=tmp_path)
+    (history,) = next(s for s in sections(material) if s.anchor == "history").figures
+    line = next(trace for trace in history.spec["data"] if trace["name"] == "best so far")
+    assert line["x"][-1] == max(trial.number for trial in material.trials)
+    assert line["y"][-1] == max(line["y"])
+
+
+@pytest.mark.parametrize(("trials", "best"), [(6, "best trial"), (60, "best 20%")])
+def test_parallel_coordinates_name_the_same_best_in_text_and_legend(stored, tmp_path, trials, best):
+    material = with_trials(html.gather(stored, "flowers", artifacts=tmp_path), trials)
+    section = next(s for s in sections(material) if s.anchor == "parallel")
+    (figure,) = section.figures
+    assert section.words == (f"One line a completed trial; in red the {best}.",)
+    assert figure.spec["data"][-1]["name"] == best
+    ticks = [each["text"] for each in figure.spec["layout"]["annotations"]]
+    assert all(len(tick) <= 8 for tick in ticks), ticks
 
 
 def test_near_duplicates_are_shown_beside_each_other(stored, tmp_path, open_report):
