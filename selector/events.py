@@ -95,7 +95,7 @@ class EditionBegun:
     """A renewal searches in this stored study: begun now, or gone on with."""
 
     study: str
-    number: int
+    edition: int
     reason: str
 
 

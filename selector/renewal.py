@@ -77,7 +77,7 @@ def renew(
         if not changes and (done := _unchanged(opened, edition, decisions, accept=accept)):
             return done
         observe(
-            EditionBegun(study=edition.study, number=edition.number, reason=changes or "goes on")
+            EditionBegun(study=edition.study, edition=edition.number, reason=changes or "goes on")
         )
         searched = editions.as_edition(prepared, edition, opened)
         run_prepared(searched, opened, command=f"selector renew {path}", observe=observe)

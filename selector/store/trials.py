@@ -95,6 +95,8 @@ def finish_trial(connection: Connection, study: str, end: TrialEnd, *, lease: Le
         "norm_by_micro_batch": end.norm_by_micro_batch,
         "ended_at": dt.datetime.now(dt.UTC),
         "lease_until": None,
+        # Ended by whoever found it, it is no longer that of the worker which lost it.
+        "lease_token": lease.token if lease is not None else None,
     }
     if end.candidate is not None:
         values["parameters"] = end.candidate.parameters

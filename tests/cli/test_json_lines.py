@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import logging
 import math
@@ -42,7 +43,9 @@ def example(kind: Any) -> Any:
         return (example(arguments[0]),)
     if origin is not None and issubclass(origin, Mapping):
         return {example(arguments[0]): example(arguments[1])}
-    return {int: 7, float: math.nan, bool: True, str: "a\x1b[2J\nb"}[kind]
+    day = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
+    known = {int: 7, float: math.nan, bool: True, str: "a\x1b[2J\nb", dt.datetime: day}
+    return known[kind]
 
 
 @pytest.fixture(params=EVENTS, ids=lambda kind: kind.__name__)

@@ -27,7 +27,7 @@ from selector.errors import TrialLostError
 from selector.search import claims as claims_module
 from selector.search import objective
 from selector.search.claims import Claim, Claims
-from selector.search.owners import OWNER
+from selector.search.owners import MOST_DEATHS, OWNER
 from selector.settings import Settings
 from selector.spec import parse_study
 from selector.store import Store
@@ -60,6 +60,7 @@ class Workers(RuleBasedStateMachine):
         self.owner: dict[int, Claim] = {}  # who holds which trial, by our own book
         self.params: dict[int, object] = {}
         self.ended: Counter[int] = Counter()
+        self.deaths: Counter[int] = Counter()
 
     def new_worker(self) -> Claims:
         _, study = open_claims(self.store, self.spec, self.store.runs("flowers")[-1].id)
@@ -70,6 +71,7 @@ class Workers(RuleBasedStateMachine):
     def take(self, which: int) -> object:
         claims = self.workers[which % len(self.workers)]
         claim = claims.take()
+        self.note_killed()
         if isinstance(claim, str):
             assert len(self.ended) + len(self.owner) >= BUDGET, f"no trial, though: {claim}"
             return multiple()
@@ -121,6 +123,7 @@ class Workers(RuleBasedStateMachine):
             owner = {**claim.trial.user_attrs[OWNER], "created": 1.0}
             claim.trial.set_user_attr(OWNER, owner)
             del self.owner[claim.number]
+            self.deaths[claim.number] += 1
 
     @rule(pair=held)
     def lose_the_lease(self, pair: tuple[Claims, Claim]) -> None:
@@ -130,15 +133,26 @@ class Workers(RuleBasedStateMachine):
             move_to_another_host(claim)
             end_lease(self.store, claim.number, seconds=1)
             del self.owner[claim.number]
+            self.deaths[claim.number] += 1  # for all that can be seen from here
             # It is anybody's with the next claim, so the next claim is made here.
             self.take_over(claim)
+
+    def note_killed(self) -> None:
+        """A trial that kills its workers is failed by whoever takes the next one."""
+        for row in self.store.trials("flowers"):
+            if row.failure_cause == "worker_killed" and not self.ended[row.number]:
+                assert self.deaths[row.number] >= MOST_DEATHS
+                self.ended[row.number] += 1
 
     def take_over(self, lost: Claim) -> None:
         other = self.new_worker()
         again = other.take()
-        assert isinstance(again, Claim)
-        self.hand_out_check(again)
-        other.hand_back(again)
+        self.note_killed()
+        if isinstance(again, Claim):
+            self.hand_out_check(again)
+            other.hand_back(again)
+        else:
+            assert self.ended[lost.number], "what was lost was not handed out"
 
     def hand_out_check(self, claim: Claim) -> None:
         assert claim.number not in self.owner and self.ended[claim.number] == 0
@@ -165,10 +179,12 @@ class Workers(RuleBasedStateMachine):
             for claim in self.owner.values():
                 owner = {**claim.trial.user_attrs[OWNER], "created": 1.0}
                 claim.trial.set_user_attr(OWNER, owner)
+                self.deaths[claim.number] += 1
             last = self.new_worker()
             while isinstance(claim := last.take(), Claim):
                 last.end(claim, pruned(claim.number))
                 self.ended[claim.number] += 1
+            self.note_killed()
             assert self.ended == Counter(range(BUDGET)), "a trial is missing or ended twice"
         finally:
             self.store.close()
