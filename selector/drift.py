@@ -18,6 +18,7 @@ EDITABLE = (
     "device",
     "workers",
     "trials_per_device",
+    "devices_per_trial",
     "finals",
     "funnel",
     "keep",

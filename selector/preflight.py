@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from selector import backbones, data, metrics, search, tasks, uploads
-from selector.environment import choose_device
+from selector.environment import choose_device, devices_of_trials
 from selector.errors import (
     InputError,
     ProblemsError,
@@ -71,6 +71,8 @@ def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
     attempt(lambda: tasks.load(spec.task))
     attempt(lambda: search.check(spec, base=base))
     device = attempt(lambda: choose_device(spec.device))
+    if device is not None:
+        attempt(lambda: devices_of_trials(spec.device, spec.devices_per_trial))
     dataset = attempt(lambda: _inspect(spec.data, base=base, observe=observe))
     if isinstance(dataset, data.Dataset):
         attempt(lambda: check_classes(spec, dataset.class_names))

@@ -14,7 +14,7 @@ import torch
 
 from selector import executors
 from selector.admission import admit
-from selector.crew import place, seats_of
+from selector.crew import only_seat, place, seats_of
 from selector.environment import describe
 from selector.errors import InterruptedRun, NoCandidateError, UnavailableError
 from selector.events import Event, Observer, RunEnded, RunReady, StudyChanged
@@ -35,7 +35,13 @@ from selector.settings import load_settings
 from selector.spec import to_plain
 from selector.store import Store, safe_url
 from selector.training import prepare_process
-from selector.working import assignment_of, context_of, prepare_stored, work_for
+from selector.working import (
+    assignment_of,
+    closing_team,
+    context_of,
+    prepare_stored,
+    work_for,
+)
 
 
 def ignore(event: Event) -> None:
@@ -100,7 +106,7 @@ def join(
         prepared = prepare_stored(
             study, opened, folder=folder, images=images, device=device, observe=observe
         )
-        seats = (Seat(number=0, device=str(prepared.device)),)
+        seats = (only_seat(prepared),)
         command = f"selector worker {name}"
         registered = Registered(study, weights={})
         _run(registered, prepared, opened, seats=seats, observe=observe, command=command)
@@ -117,11 +123,12 @@ def _run(
 ) -> str:
     """Search until the budget is spent, then run the finals; gives why the search ended."""
     spec = prepared.spec
-    prepare_process()
+    prepare_process(seats[0].threads if seats[0].others else None)
     started = time.monotonic()
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
     folds = final_folds(spec, prepared.dataset)
-    context = context_of(prepared, store, folds=folds, observe=observe)
+    # Of several workers each is told its own seat; the finals run here, on the first one's.
+    context = context_of(prepared, store, folds=folds, seat=seats[0], observe=observe)
     with (
         storage.opened_storage(store) as optuna_storage,
         _recorded(registered, prepared, store, command=command) as run_id,
@@ -138,14 +145,17 @@ def _run(
             observe(event)
         observe(_ready(prepared, store, seats=seats))
         claims.plan(order=backbone_order(claims, context))
-        if len(seats) == 1:  # in this process, which starts at once and hears Ctrl-C itself
+        if (
+            len(seats) == 1 and not seats[0].others
+        ):  # in this process, which starts at once and hears Ctrl-C itself
             reason = work(claims, context)
         else:
             torch.cuda.empty_cache()  # the funnel's; it is the workers who need it now
             worker = partial(work_for, assignment_of(prepared, store, run_id=run_id))
             reason = executors.load("local").run(worker, seats, observe=observe)[-1]
         if not ended_by_failures(reason):
-            run_finals(context, optuna_storage, folds=folds, run_id=run_id)
+            with closing_team(context):
+                run_finals(context, optuna_storage, folds=folds, run_id=run_id)
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
     return reason
 

@@ -73,9 +73,10 @@ class _Post(Generic[Result]):
             target=main,
             args=(self._worker, self._seat, events, output),
             name=f"selector-worker-{self._seat.number}",
-            daemon=True,
+            # It may start processes of its own, and `run` leaves none behind anyway.
+            daemon=False,
         )
-        with _signals_wait():
+        with signals_wait():
             process.start()
             self.process = process
         # Only the child holds these ends now, so its death ends both pipes.
@@ -128,7 +129,7 @@ class _Post(Generic[Result]):
         self.close()
         if self.finished is not None:
             return
-        self.last_death = _how_it_died(code)
+        self.last_death = how_it_died(code)
         self._deaths += 1
         again = self._deaths <= RESTARTS
         what_now = "started again" if again else f"given up after {self._deaths} times in a row"
@@ -185,14 +186,14 @@ def _lives(post: _Post[Result]) -> bool:
     return post.process is not None and post.process.is_alive()
 
 
-def _how_it_died(code: int | None) -> str:
+def how_it_died(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"died with exit code {code}"
 
 
 @contextlib.contextmanager
-def _signals_wait() -> Iterator[None]:
+def signals_wait() -> Iterator[None]:
     """Signals reach this thread a moment later, and a process started meanwhile not at all.
 
     Ctrl-C goes to every process of the terminal; it is this one that tells the workers to stop.

@@ -8,7 +8,6 @@ import traceback
 from contextlib import closing
 from dataclasses import dataclass
 
-from selector import backbones
 from selector.errors import SelectorError, TrialFailedError
 from selector.events import EpochEnded, TrialNote
 from selector.interrupts import Stop
@@ -24,7 +23,7 @@ from selector.search import keeping, resuming
 from selector.search.claims import Claim
 from selector.search.context import StudyContext
 from selector.search.progress import Progress
-from selector.search.recipe import recipe_of, weights_of
+from selector.search.recipe import recipe_of, untrained, weights_of
 from selector.training import Network, trains_batch_norm
 from selector.training.memory import out_of_memory_fails_the_trial
 
@@ -97,12 +96,8 @@ def _candidate(trial: _Trial, recipe: Recipe) -> Candidate | None:
     """The candidate that training ends with; None for a pruned trial."""
     context, progress = trial.context, trial.progress
     weights = weights_of(context.spec, recipe.backbone, base=context.base)
-    backbone = backbones.load(
-        recipe.backbone, weights=weights, image_size=recipe.image_size, seed=recipe.seed
-    )
-    data = context.decode(backbone.preprocessing)
-    head = context.task.head(backbone.feature_dim, len(data.class_names), seed=recipe.seed)
-    network = Network(backbone, head, freeze_depth=recipe.freeze_depth)
+    begun = untrained(recipe, weights, decode=context.decode, task=context.task)
+    network, data = begun.network, begun.data
     if _train(trial, network, data, recipe):
         return None
     assert progress.best is not None and progress.best_log_probabilities is not None

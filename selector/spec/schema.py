@@ -297,6 +297,7 @@ class StudySpec(Section):
     device: Device = "auto"
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1
+    devices_per_trial: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     seed: Seed = 0
 
     @property

@@ -7,6 +7,7 @@ follows from its place alone, so nothing has to be handed round but gradients an
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -19,6 +20,12 @@ from torch.nn.parallel import DistributedDataParallel
 from selector.training.network import Network
 from selector.training.portions import nearly_equal
 
+# What torch calls sending rank 0's buffers round before every step; it has been renamed.
+_SYNC_BUFFERS = (
+    "forward_sync_buffers"
+    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    else "broadcast_buffers"
+)
 _PLAIN_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -133,10 +140,10 @@ def in_parallel(network: Network, example: Tensor, device: torch.device) -> Dist
     return DistributedDataParallel(
         suffix,
         device_ids=[device] if device.type == "cuda" else None,
-        # Nothing reads running statistics before the epoch ends, and then they are averaged.
-        forward_sync_buffers=False,
         gradient_as_bucket_view=True,
         find_unused_parameters=_has_idle_weights(suffix, example),
+        # Nothing reads running statistics before the epoch ends, and then they are averaged.
+        **{_SYNC_BUFFERS: False},  # type: ignore[arg-type]
     )
 
 
@@ -155,7 +162,7 @@ def synchronise_norms(network: Network, device: torch.device) -> bool:
     if device.type != "cuda" or any(type(norm) not in _PLAIN_NORMS for norm in norms):
         return False
     for part in trained:
-        nn.SyncBatchNorm.convert_sync_batchnorm(part)
+        nn.SyncBatchNorm.convert_sync_batchnorm(part)  # type: ignore[no-untyped-call]
     return True
 
 
