@@ -23,7 +23,8 @@ from selector.records import EpochResult, Recipe, Seat, TrainingData
 from selector.search.context import StudyContext
 from selector.search.recipe import weights_of
 from selector.spec import to_plain
-from selector.training import Keeper, Network, train
+from selector.training import Keeper, Network, train, trains_batch_norm
+from selector.training.portions import release
 from selector.training.ranks import Ranks
 
 MEET_SECONDS = 1800.0  # for the slowest rank to import, decode and read what is frozen
@@ -60,9 +61,39 @@ class Team:
     ) -> Generator[EpochResult, None, None]:
         """The epochs of training `network`, as rank 0 sees them: they hold for all.
 
-        Raises RankLostError when a rank is killed or stays away, TrialFailedError with its cause
-        when one cannot go on.
+        Where one has no room for its part of a batch, all begin again with smaller parts. Later
+        than in the first epoch that ends the trial, as does whatever else stops one of them:
+        TrialFailedError with its cause. Raises RankLostError when a rank is killed or stays away.
         """
+        begun, done = network.trained_state(), 0
+        while True:
+            try:
+                with closing(self._attempt(context, network, data, recipe, keeper)) as epochs:
+                    for result in epochs:
+                        yield result
+                        done += 1
+                return
+            except TrialFailedError as failure:
+                if failure.cause != "oom" or done or not self._lessen(context, network, recipe):
+                    raise
+            network.load_trained_state(begun)
+            release(context.device)
+
+    def _lessen(self, context: StudyContext, network: Network, recipe: Recipe) -> bool:
+        """Have less go through the network at once; False where it is the least already."""
+        portion = context.portions.of(recipe).steps
+        part = -(-recipe.batch_size // self.size)
+        smallest = 2 if trains_batch_norm(network) else 1
+        return portion.halve(min(part, portion.limit or part), smallest=smallest)
+
+    def _attempt(
+        self,
+        context: StudyContext,
+        network: Network,
+        data: TrainingData,
+        recipe: Recipe,
+        keeper: Keeper | None,
+    ) -> Generator[EpochResult, None, None]:
         try:
             yield from self._together(context, network, data, recipe, keeper)
         except GeneratorExit:  # between two epochs
@@ -196,8 +227,9 @@ class Team:
                 first = min(failures, key=lambda failed: failed.at)
                 return TrialFailedError(first.cause, first.text)
             if time.monotonic() >= limit:
-                stuck = isinstance(error, dist.DistError) and self._others
-                return self._others[0].lost("or another one does not answer") if stuck else None
+                if not (self._others and _is_of_group(error)):
+                    return None
+                return self._others[0].lost("or another one does not answer")
             time.sleep(0.02)
 
 
@@ -253,6 +285,11 @@ class _Other:
         self.process.join()
         self.process.close()
         self.pipe.close()
+
+
+def _is_of_group(error: Exception) -> bool:
+    """Whether an exchange between the ranks failed; Gloo's are plain errors that name it."""
+    return isinstance(error, dist.DistError) or "/gloo/" in str(error)
 
 
 def _order(

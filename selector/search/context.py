@@ -88,7 +88,7 @@ class StudyContext:
 
         A linear probe has next to nothing to compute, so it needs no team.
         """
-        if self.team is not None and network.freeze_depth < STAGES:
+        if self.team is not None and self.devices_of(network) > 1:
             return self.team(self, network, data, recipe, keeper)
         return train(
             network,
@@ -100,6 +100,10 @@ class StudyContext:
             keeper=keeper,
             portions=self.portions,
         )
+
+    def devices_of(self, network: Network) -> int:
+        """How many devices train a network."""
+        return 1 if self.team is None or network.freeze_depth == STAGES else self.team.size
 
     def score_of(self, result: EpochResult, data: TrainingData) -> float:
         """The study's metric after an epoch; its predictions are fetched only if it needs them."""

@@ -70,6 +70,11 @@ class Ranks:
         start = sum(sizes[: self.rank])
         return Part(slice(start, start + sizes[self.rank]))
 
+    def least(self, samples: int, *, smallest: int = 1) -> int:
+        """How many samples of a batch the rank with the fewest goes through."""
+        active = min(self.size, max(1, samples // smallest))
+        return samples // active if active == self.size else min(samples, smallest)
+
     def share(self, batches: Sequence[Tensor]) -> Sequence[Tensor]:
         """This rank's of some batches: whole ones, in the order of ranks; may be none."""
         return self._shares(batches)[self.rank]

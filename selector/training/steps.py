@@ -19,7 +19,13 @@ from selector.training import optim, precision
 from selector.training.batches import epoch_order, training_batches
 from selector.training.memory import is_out_of_memory
 from selector.training.network import Network
-from selector.training.portions import Before, Portion, release, trains_batch_norm
+from selector.training.portions import (
+    Before,
+    Portion,
+    nearly_equal,
+    release,
+    trains_batch_norm,
+)
 from selector.training.prefix import PrefixSource
 from selector.training.ranks import Part, Ranks, in_parallel, synchronise_norms
 from selector.training.resume import (
@@ -196,7 +202,7 @@ class Steps:
         """
         self.before.keep()
         while True:
-            sizes = self.portion.sizes(len(inputs), smallest=self.smallest)
+            sizes = self._sizes(len(inputs), len(targets))
             try:
                 return self._backward(inputs, targets, sizes)
             except (MemoryError, RuntimeError) as error:
@@ -209,6 +215,15 @@ class Steps:
             self.optimizer.zero_grad(set_to_none=True)
             release(self.device)
             self.before.put_back()
+
+    def _sizes(self, samples: int, of_batch: int) -> Sequence[int]:
+        """Sizes of the parts in which this rank's samples go through the network.
+
+        All ranks have as many parts: where normalisation looks at the whole batch, they meet in
+        each. A part may exceed the limit by one for that.
+        """
+        least = self.ranks.least(of_batch, smallest=self.smallest)
+        return nearly_equal(samples, len(self.portion.sizes(least, smallest=self.smallest)))
 
     def _backward(self, inputs: Tensor, targets: Tensor, sizes: Sequence[int]) -> Tensor:
         """The mean loss of a batch and its gradients, summed over parts of these sizes.

@@ -142,6 +142,9 @@ def test_every_sample_of_a_batch_counts_once_and_in_order(size, smallest, sample
     assert torch.equal(torch.cat([batch[p.rows] for p in parts if p.counts]), batch)
     sizes = [len(batch[part.rows]) for part in parts]
     assert min(sizes) >= min(samples, smallest), "a rank has nothing to compute with"
+    assert {Ranks(rank, size).least(samples, smallest=smallest) for rank in range(size)} == {
+        min(sizes)
+    }
 
 
 def test_validation_batches_are_shared_out_whole_and_in_order():
