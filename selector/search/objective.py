@@ -26,6 +26,7 @@ from selector.search.progress import Progress
 from selector.search.recipe import recipe_of, untrained, weights_of
 from selector.training import Network, trains_batch_norm
 from selector.training.memory import out_of_memory_fails_the_trial
+from selector.training.ranks import norms_apart
 
 
 def run_trial(
@@ -123,6 +124,7 @@ def _train(trial: _Trial, network: Network, data: TrainingData, recipe: Recipe) 
     with closing(epochs):
         for result in epochs:
             _note_micro_batch(trial, network, result, recipe)
+            _note_norms(trial, network)
             record = _scored(result, data, context)
             if progress.add(record):
                 progress.best_state = network.trained_state()
@@ -145,6 +147,15 @@ def _note_micro_batch(trial: _Trial, network: Network, result: EpochResult, reci
     text = f"memory has no room for batches of {recipe.batch_size}; they go through {micro} at once"
     note = TrialNote(number=trial.claim.number, text=text)
     trial.context.observe(note)
+
+
+def _note_norms(trial: _Trial, network: Network) -> None:
+    """Say once that batch normalisation was trained on less than a batch, for several devices."""
+    devices = trial.context.devices_of(network)
+    if devices == 1 or len(trial.progress.epochs) > 0 or not norms_apart(network):
+        return
+    text = f"batch normalisation is trained on each of {devices} devices by itself"
+    trial.context.observe(TrialNote(number=trial.claim.number, text=text))
 
 
 def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> EpochRecord:

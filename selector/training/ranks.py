@@ -152,23 +152,30 @@ def in_parallel(network: Network, example: Tensor, device: torch.device) -> Dist
     )
 
 
-def synchronise_norms(network: Network, device: torch.device) -> bool:
-    """Have trained batch normalisation use the whole batch's statistics; False where it cannot.
+def norms_apart(network: Network) -> bool:
+    """Whether trained batch normalisation sees a rank's part of a batch and no more."""
+    return any(not isinstance(norm, nn.SyncBatchNorm) for norm in _trained_norms(network))
 
-    True as well where none is trained. Torch does it on GPUs only, and its conversion knows plain
-    layers only: one that has an activation inside would lose it.
+
+def synchronise_norms(network: Network, device: torch.device) -> None:
+    """Have trained batch normalisation use the whole batch's statistics, where that can be.
+
+    Torch does it on GPUs only, and its conversion knows plain layers only: one that has an
+    activation inside would lose it.
     """
-    trained = [part for _, part in network.trained_parts()]
-    norms = [
-        m for p in trained for m in p.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)
-    ]
-    if all(isinstance(norm, nn.SyncBatchNorm) for norm in norms):
-        return True
-    if device.type != "cuda" or any(type(norm) not in _PLAIN_NORMS for norm in norms):
-        return False
-    for part in trained:
+    if device.type != "cuda" or any(type(n) not in _PLAIN_NORMS for n in _trained_norms(network)):
+        return
+    for _, part in network.trained_parts():
         nn.SyncBatchNorm.convert_sync_batchnorm(part)  # type: ignore[no-untyped-call]
-    return True
+
+
+def _trained_norms(network: Network) -> list[nn.Module]:
+    return [
+        module
+        for _, part in network.trained_parts()
+        for module in part.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
 
 
 def _has_idle_weights(suffix: Suffix, example: Tensor) -> bool:

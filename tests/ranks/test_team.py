@@ -108,6 +108,8 @@ def test_two_processes_train_every_trial_and_the_cache_is_filled_once(study: Pat
     run(study, observe=observe)
 
     assert_complete(2)
+    (said,) = {event.text for event in events if isinstance(event, TrialNote)}
+    assert said == "batch normalisation is trained on each of 2 devices by itself"
     assert len(seen) == 1, "the second rank is kept from trial to trial"
     (ready,) = (event for event in events if isinstance(event, RunReady))
     assert re.fullmatch(r"cpu, 1 worker of 2 processes of \d+ threads?", ready.device)
@@ -165,7 +167,7 @@ def test_a_stopped_command_leaves_no_process_and_goes_on_with_one(study: Path) -
         observe=events.append,
     )
 
-    (note,) = (event.text for event in events if isinstance(event, TrialNote))
+    note, *_ = (event.text for event in events if isinstance(event, TrialNote))
     assert re.match(r"goes on in epoch \d+.*, on 1 device instead of 2$", note), note
     assert_complete(1)
 

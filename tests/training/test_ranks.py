@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from selector.training.ranks import Ranks, synchronise_norms
+from selector.training.ranks import Ranks, norms_apart, synchronise_norms
 
 from .conftest import CPU, make_network
 from .rank_programs import case, main, outcome_of
@@ -157,10 +157,12 @@ def test_validation_batches_are_shared_out_whole_and_in_order():
 
 
 def test_batch_normalisation_is_synchronised_where_torch_can():
-    assert synchronise_norms(make_network(5), CPU), "none is trained"
-    assert not synchronise_norms(make_network(2), CPU)
+    assert not norms_apart(make_network(5)), "none is trained"
     converted, untouched = make_network(2), make_network(2)
-    assert synchronise_norms(converted, torch.device("cuda"))
+    synchronise_norms(converted, CPU)
+    assert norms_apart(converted)
+    synchronise_norms(converted, torch.device("cuda"))
+    assert not norms_apart(converted)
     kinds = [type(stage[1]) for stage in converted.backbone.stages]
     assert kinds == [nn.BatchNorm2d] * 2 + [nn.SyncBatchNorm] * 3
     # What is kept of it fits the network that its recipe describes, and predicts the same.
