@@ -24,7 +24,13 @@ from selector.search.context import open_prefix_cache
 from selector.search.recipe import untrained
 from selector.settings import load_settings
 from selector.spec import from_plain
-from selector.training import Portions, TrainingState, prepare_process, train
+from selector.training import (
+    Portions,
+    TrainingState,
+    out_of_memory_fails_the_trial,
+    prepare_process,
+    train,
+)
 from selector.training.ranks import Ranks
 
 _DIED = 1
@@ -73,7 +79,8 @@ class _Member:
         while True:
             order = self._orders.recv()
             assert isinstance(order, Order), order
-            self._train(order)
+            with out_of_memory_fails_the_trial(order.recipe, self._device):
+                self._train(order)
 
     def _train(self, order: Order) -> None:
         task, portions = tasks.load(self._spec.task), Portions()

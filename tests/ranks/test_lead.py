@@ -13,9 +13,9 @@ import psutil
 import pytest
 import torch
 
-from selector.errors import RankLostError
+from selector.errors import RankLostError, TrialFailedError
 from selector.preflight import Prepared, prepare
-from selector.ranks import Team, orders
+from selector.ranks import Team, orders, team
 from selector.records import EpochResult, Recipe, Seat
 from selector.run import ignore
 from selector.search.context import StudyContext
@@ -23,6 +23,7 @@ from selector.search.recipe import untrained
 from selector.spec import parse_study
 from selector.store import Store
 from selector.working import closing_team, context_of
+from tests.ranks import programs
 
 STUDY = """\
 name: led
@@ -63,10 +64,11 @@ def rank_of(context: StudyContext) -> psutil.Process:
     return psutil.Process(other.process.pid)
 
 
+@pytest.mark.storm
 def test_a_rank_that_stands_still_is_given_up_and_the_next_trial_has_another(
     context: StudyContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orders, "GROUP_TIMEOUT", dt.timedelta(seconds=5))
+    monkeypatch.setattr(orders, "GROUP_TIMEOUT", dt.timedelta(seconds=20))
     trial = epochs(context, RECIPE)
     next(trial)
     stopped = rank_of(context)
@@ -76,22 +78,34 @@ def test_a_rank_that_stands_still_is_given_up_and_the_next_trial_has_another(
         list(trial)
 
     assert not stopped.is_running()
-    monkeypatch.undo()
     assert not torch.distributed.is_initialized()
+    assert [result.epoch for result in epochs(context, RECIPE)] == [1, 2, 3]
+    assert rank_of(context).pid != stopped.pid
 
 
-def test_a_rank_without_room_has_all_begin_again_in_smaller_parts(context: StudyContext) -> None:
-    trial = epochs(context, dataclasses.replace(RECIPE, freeze_depth=4, epochs=1))
-    list(trial)
-    known = rank_of(context)
-    # From now on it gets no block of memory worth the name.
-    known.rlimit(psutil.RLIMIT_AS, (known.memory_info().vms,) * 2)
+def test_a_rank_without_room_has_all_begin_again_in_smaller_parts(
+    context: StudyContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(team, "main", programs.without_room)
 
     results = list(epochs(context, RECIPE))
 
     assert [result.epoch for result in results] == [1, 2, 3]
-    assert [result.micro_batch for result in results] == [16] * 3
-    assert rank_of(context).pid != known.pid, "what is left of it is of no use"
+    # Of 64 samples each takes 32.
+    assert [result.micro_batch for result in results] == [programs.ROOM] * 3
+
+
+def test_a_rank_that_cannot_begin_says_why(context: StudyContext) -> None:
+    assert isinstance(context.team, Team)
+    prepared = context.team._prepared
+    summary = dataclasses.replace(prepared.dataset.summary, fingerprint="of others")
+    dataset = dataclasses.replace(prepared.dataset, summary=summary)
+    context.team._prepared = dataclasses.replace(prepared, dataset=dataset)
+
+    with pytest.raises(TrialFailedError, match="rank 1: ConflictError: the images changed"):
+        next(epochs(context, RECIPE))
+
+    assert not context.team._others
 
 
 def test_a_trial_that_is_left_early_leaves_the_others_ready(context: StudyContext) -> None:
