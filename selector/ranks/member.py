@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -42,15 +42,16 @@ def main(post: Post, orders: Connection) -> None:
     Ctrl-C and SIGTERM stay away: it is rank 0 that ends this process, when it can do without.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        _Member(post, orders).follow()
-    except (EOFError, OSError):
-        pass  # rank 0 needs nobody any more
-    except TrialFailedError as failure:
-        orders.send(Failed(failure.cause, str(failure), time.monotonic()))
-    except Exception as failure:  # noqa: BLE001 - rank 0 says what it means for the trial
-        text = f"{type(failure).__name__}: {failure}\n{traceback.format_exc(limit=-5)}"
-        orders.send(Failed("bug", f"rank {post.rank}: {text}", time.monotonic()))
+    with suppress(EOFError, ConnectionError):  # rank 0 is gone, or needs nobody any more
+        try:
+            _Member(post, orders).follow()
+        except (EOFError, ConnectionError):
+            raise
+        except TrialFailedError as failure:
+            orders.send(Failed(failure.cause, str(failure), time.monotonic()))
+        except Exception as failure:  # noqa: BLE001 - rank 0 says what it means for the trial
+            text = f"{type(failure).__name__}: {failure}\n{traceback.format_exc(limit=-5)}"
+            orders.send(Failed("bug", f"rank {post.rank}: {text}", time.monotonic()))
     # Whoever waits for this rank's part hears at once that there is none. Nothing is kept here.
     os._exit(_DIED)
 

@@ -276,7 +276,7 @@ class _Other:
             how = how_it_died(self.process.exitcode)
         return RankLostError(
             f"The process for {self._post.device}, one of {self._post.size} that train a trial "
-            f"together, {how}. The trial is kept: the same command continues."
+            f"together, {how}. The trial is kept, and goes on when it is handed out again."
         )
 
     def end(self) -> None:

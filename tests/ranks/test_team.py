@@ -205,6 +205,30 @@ def test_pruned_trials_and_finals_on_folds_use_the_same_processes(study: Path) -
     assert not spawned(psutil.Process())
 
 
+@pytest.mark.storm
+def test_a_rank_that_is_killed_in_the_finals_ends_the_command_and_the_next_goes_on(
+    study: Path,
+) -> None:
+    killed: list[psutil.Process] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, TrialEnded) and event.heat is not None and not killed:
+            killed.extend(spawned(psutil.Process()))
+            killed[0].kill()
+
+    sets = ["finals={top: 2, seeds: 2}", "search.lr=[0.001, 0.01]"]
+    with pytest.raises(UnavailableError, match="was killed by SIGKILL") as caught:
+        run(study, overrides=sets, observe=observe)
+    assert caught.value.exit_code == 4
+    assert_gone(killed)
+    events: list[Event] = []
+
+    run(study, overrides=sets, observe=events.append)
+
+    heats = [e.heat for e in events if isinstance(e, TrialEnded) and e.state == "complete"]
+    assert len(heats) == 3, "one of four was done before"
+
+
 def test_more_devices_than_there_are_is_one_clear_line(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
