@@ -83,6 +83,7 @@ def test_a_rank_that_stands_still_is_given_up_and_the_next_trial_has_another(
     assert rank_of(context).pid != stopped.pid
 
 
+@pytest.mark.storm
 def test_a_rank_without_room_has_all_begin_again_in_smaller_parts(
     context: StudyContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
