@@ -12,9 +12,9 @@ import psutil
 import torch
 
 from selector import executors, tasks
-from selector.environment import choose_devices, cores, device_name
+from selector.environment import choose_devices, cores, device_name, devices_of_trials
 from selector.errors import TrialFailedError
-from selector.events import Observer
+from selector.events import Observer, nobody
 from selector.preflight import Prepared
 from selector.probing import decoded_bytes, ends, measured_step
 from selector.records import Recipe, Seat
@@ -40,23 +40,33 @@ def seats_of(prepared: Prepared, *, trials_left: int, observe: Observer) -> tupl
     spec, most = prepared.spec, max(1, trials_left)
     if executors.elsewhere(spec.executor.name):
         return tuple(Seat(number=n, device=spec.device) for n in range(min(most, spec.workers)))
-    devices = choose_devices(spec.device)
+    places = devices_of_trials(spec.device, spec.devices_per_trial)
     each = spec.trials_per_device
     if each == "auto":
-        each = 1 if most == 1 else _that_fit(prepared, devices, observe=observe)
-    count = min(most, max(spec.workers, each * len(devices)))
-    if count == 1:
+        each = 1 if most == 1 else _that_fit(prepared, observe=observe)
+    count = min(most, max(spec.workers, each * len(places)))
+    if count == 1 and spec.devices_per_trial == 1:
         return (Seat(number=0, device=str(prepared.device)),)
-    return seated(count, [str(device) for device in devices], cores=cores())
+    return seated(count, [[str(device) for device in place] for place in places], cores=cores())
 
 
-def seated(count: int, devices: Sequence[str], *, cores: int) -> tuple[Seat, ...]:
-    """`count` seats on the devices in turn, the cores shared out evenly, one at least."""
+def only_seat(prepared: Prepared) -> Seat:
+    """The seat of a worker that is alone."""
+    (seat,) = seats_of(prepared, trials_left=1, observe=nobody)
+    return seat
+
+
+def seated(count: int, places: Sequence[Sequence[str]], *, cores: int) -> tuple[Seat, ...]:
+    """`count` seats in the places in turn, each of which has one device or several.
+
+    The cores are shared out evenly among all processes, one at least for each.
+    """
     return tuple(
         Seat(
             number=number,
-            device=devices[number % len(devices)],
-            threads=max(1, cores // count),
+            device=places[number % len(places)][0],
+            threads=max(1, cores // (count * len(places[0]))),
+            others=tuple(places[number % len(places)][1:]),
         )
         for number in range(count)
     )
@@ -66,13 +76,16 @@ def place(seats: Sequence[Seat], *, executor: str = "local") -> str:
     """Where the workers sit, for people: `cpu, 2 workers of 1 thread`."""
     if executors.elsewhere(executor):
         return f"{executor}, {len(seats)} worker{'' if len(seats) == 1 else 's'}"
-    device = torch.device(seats[0].device)
-    if len(seats) == 1:
+    device, each = torch.device(seats[0].device), 1 + len(seats[0].others)
+    if len(seats) == each == 1:
         return device_name(device)
-    devices, threads = len({seat.device for seat in seats}), seats[0].threads
+    devices = len({device for seat in seats for device in (seat.device, *seat.others)})
+    threads = seats[0].threads
     several = f"{devices} x " if devices > 1 else ""
     name = "cpu" if device.type == "cpu" else f"{several}{device_name(device)}"
-    return f"{name}, {len(seats)} workers of {threads} thread{'' if threads == 1 else 's'}"
+    workers = "1 worker" if len(seats) == 1 else f"{len(seats)} workers"
+    processes = f"{each} processes of " if each > 1 else ""
+    return f"{name}, {workers} of {processes}{threads} thread{'' if threads == 1 else 's'}"
 
 
 def processes_that_fit(*, free_bytes: int, bytes_each: int | None, cores: int) -> int:
@@ -139,9 +152,10 @@ def hardest_recipes(spec: StudySpec, device: torch.device) -> list[Recipe]:
     return recipes
 
 
-def _that_fit(prepared: Prepared, devices: Sequence[torch.device], *, observe: Observer) -> int:
+def _that_fit(prepared: Prepared, *, observe: Observer) -> int:
     """Trials at a time on each device: on the smallest one where they differ."""
-    spec, device = prepared.spec, devices[0]
+    spec, devices = prepared.spec, choose_devices(prepared.spec.device)
+    device = devices[0]
     (bytes_each,) = executors.load("local").run(
         partial(
             bytes_of_hardest_trial,
@@ -154,7 +168,8 @@ def _that_fit(prepared: Prepared, devices: Sequence[torch.device], *, observe: O
     )
     if device.type != "cuda":
         free = psutil.virtual_memory().available
-        return processes_that_fit(free_bytes=free, bytes_each=bytes_each, cores=cores())
+        fit = processes_that_fit(free_bytes=free, bytes_each=bytes_each, cores=cores())
+        return max(1, fit // spec.devices_per_trial)  # all processes of a trial are on this device
     free = min(torch.cuda.mem_get_info(each)[0] for each in devices)
     if bytes_each is not None:
         size = max(recipe.image_size for recipe in hardest_recipes(spec, device))

@@ -19,6 +19,7 @@ EDITABLE = (
     "executor",
     "workers",
     "trials_per_device",
+    "devices_per_trial",
     "finals",
     "funnel",
     "history",

@@ -52,6 +52,24 @@ def choose_devices(name: str) -> tuple[torch.device, ...]:
     return tuple(torch.device("cuda", index) for index in range(torch.cuda.device_count()))
 
 
+def devices_of_trials(name: str, each: int) -> tuple[tuple[torch.device, ...], ...]:
+    """The devices that a study called `name` may use, `each` of them for one trial.
+
+    On a CPU every one is the CPU, and stands for a process on its share of the cores. Raises
+    UnavailableError where there are fewer than `each`; what is left over stays unused.
+    """
+    devices = choose_devices(name)
+    if devices[0].type != "cuda":
+        return (devices * each,)
+    if each > len(devices):
+        raise UnavailableError(
+            f"devices_per_trial: {each} asks for more than the {len(devices)} CUDA device"
+            f"{'' if len(devices) == 1 else 's'} of device: {name}. Lower it, or name more of them."
+        )
+    starts = range(0, len(devices) - each + 1, each)
+    return tuple(devices[start : start + each] for start in starts)
+
+
 def cores() -> int:
     """How many cores this process may use, at least 1."""
     if hasattr(os, "sched_getaffinity"):

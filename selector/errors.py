@@ -7,7 +7,8 @@ SelectorError                    1
 │   └── UnknownNameError             ... a name that no menu lists
 ├── ConflictError                3   the store holds something that disagrees
 ├── UnavailableError             4   store, weights or device cannot be reached
-│   └── StoreSilentError             ... the store, for the moment
+│   ├── StoreSilentError             ... the store, for the moment
+│   └── RankLostError                ... a process that trained a trial together with this one
 ├── LimitsUnmetError             1   no network of the study may be shipped
 ├── NoCandidateError             5   the budget ended and no trial completed
 ├── InterruptedRun             130   stopped by the user (143 for SIGTERM); resumable
@@ -97,6 +98,13 @@ class StoreSilentError(UnavailableError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class RankLostError(UnavailableError):
+    """One of the processes that train a trial together is gone, and its part of every batch.
+
+    The worker ends with it: the trial is handed out again as that of a worker that was killed.
+    """
 
 
 class LimitsUnmetError(SelectorError):

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from selector import backbones, data, executors, metrics, search, tasks, uploads, writers
-from selector.environment import choose_device
+from selector.environment import choose_device, devices_of_trials
 from selector.errors import (
     InputError,
     ProblemsError,
@@ -73,6 +73,8 @@ def prepare(spec: StudySpec, *, base: Path, observe: Observer) -> Prepared:
     attempt(lambda: writers.check(spec.writers))
     attempt(lambda: executors.load(spec.executor.name, spec.executor.options).check(spec))
     device = attempt(lambda: _device_here(spec))
+    if device is not None and not executors.elsewhere(spec.executor.name):
+        attempt(lambda: devices_of_trials(spec.device, spec.devices_per_trial))
     dataset = attempt(lambda: _inspect(spec.data, base=base, observe=observe))
     if isinstance(dataset, data.Dataset):
         attempt(lambda: check_classes(spec, dataset.class_names))

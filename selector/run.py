@@ -15,7 +15,7 @@ import torch
 from selector import executors
 from selector.admission import admit, within_limits
 from selector.announcing import announce_end
-from selector.crew import place, seats_of
+from selector.crew import only_seat, place, seats_of
 from selector.environment import describe
 from selector.errors import (
     InterruptedRun,
@@ -43,7 +43,14 @@ from selector.settings import load_settings
 from selector.spec import to_plain
 from selector.store import Store, safe_url
 from selector.training import prepare_process
-from selector.working import assignment_of, context_of, finals_for, prepare_stored, work_for
+from selector.working import (
+    assignment_of,
+    closing_team,
+    context_of,
+    finals_for,
+    prepare_stored,
+    work_for,
+)
 from selector.writers import writing
 
 
@@ -138,7 +145,7 @@ def join(
             study, opened, folder=folder, images=images, device=device, observe=observe
         )
         prepared = within_limits(prepared, opened.costs(name), observe=observe)
-        seats = (Seat(number=0, device=str(prepared.device)),)
+        seats = (only_seat(prepared),)
         command = f"selector worker {name}"
         registered = Registered(study, weights={})
         _run(
@@ -165,7 +172,7 @@ def _run(
 ) -> str:
     """Search until the budget is spent, then run the finals; gives why the search ended."""
     spec = prepared.spec
-    prepare_process()
+    prepare_process(seats[0].threads if seats[0].others else None)
     started = time.monotonic()
     executor = executors.load(spec.executor.name, spec.executor.options)
     elsewhere = executors.elsewhere(spec.executor.name)
@@ -184,7 +191,8 @@ def _run(
             registered, prepared, store, command=command, observe=observe, lifts_stop=lifts_stop
         ) as run_id,
     ):
-        context = context_of(prepared, store, folds=folds, observe=observe)
+        # Of several workers each is told its own seat; the finals run here, on the first one's.
+        context = context_of(prepared, store, folds=folds, seat=seats[0], observe=observe)
         optuna_study = storage.open_study(
             optuna_storage,
             store,
@@ -197,8 +205,8 @@ def _run(
             observe(event)
         observe(_ready(prepared, store, seats=seats))
         _plan(claims, context, prepared)
-        # One worker here is this process, which starts at once and hears Ctrl-C itself.
-        if len(seats) == 1 and not elsewhere:
+        # One worker on one device is this process, which starts at once and hears Ctrl-C itself.
+        if len(seats) == 1 and not (elsewhere or seats[0].others):
             reason = work(claims, context)
         else:
             torch.cuda.empty_cache()  # the funnel's; it is the workers who need it now
@@ -210,7 +218,8 @@ def _run(
             if elsewhere:  # the device is there too
                 executor.run(partial(finals_for, assignment), seats[:1], observe=observe)
             else:
-                run_finals(context, optuna_storage, folds=folds, run_id=run_id)
+                with closing_team(context):
+                    run_finals(context, optuna_storage, folds=folds, run_id=run_id)
     observe(RunEnded(reason=reason, seconds=time.monotonic() - started))
     announce_end(prepared, store, run_id=run_id, reason=reason, observe=observe)
     return reason

@@ -12,9 +12,17 @@ import torch
 
 from selector import data, executors, tasks
 from selector.environment import choose_device
-from selector.errors import ConflictError, InputError, ProblemsError, UnavailableError
-from selector.events import DataProgress, Observer
+from selector.errors import (
+    ConflictError,
+    InputError,
+    ProblemsError,
+    RankLostError,
+    UnavailableError,
+)
+from selector.events import DataProgress, Observer, WorkerNote
+from selector.interrupts import leave
 from selector.preflight import Prepared, final_folds, prepare
+from selector.ranks import Team
 from selector.records import Assignment, DataSummary, Preprocessing, Seat, StudyRow, TrainingData
 from selector.search import pruners, storage, versions
 from selector.search.claims import Claims
@@ -29,6 +37,8 @@ from selector.store import Store, safe_url
 from selector.store.engine import sqlite_file
 from selector.store.passwords import holds_password
 from selector.training import prepare_process
+
+DIED = 1  # the exit code of a worker that cannot go on, and is started again
 
 
 def assignment_of(prepared: Prepared, store: Store, *, run_id: int) -> Assignment:
@@ -54,7 +64,7 @@ def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
     with _assigned(assignment, seat) as (prepared, store, study):
         spec = prepared.spec
         pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
-        context = context_of(prepared, store, observe=observe)
+        context = context_of(prepared, store, seat=seat, observe=observe)
         with storage.opened_storage(store) as optuna_storage:
             optuna_study = storage.open_study(
                 optuna_storage,
@@ -64,7 +74,13 @@ def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
                 pruner=pruner,
             )
             claims = Claims(store, optuna_study, spec, run_id=assignment.run_id, observe=observe)
-            return work(claims, context)
+            try:
+                with closing_team(context):
+                    return work(claims, context)
+            except RankLostError as lost:
+                # As if this one had been killed: whoever watches it starts it again.
+                observe(WorkerNote(worker=seat.number, text=str(lost)))
+                leave(DIED)
 
 
 def finals_for(assignment: Assignment, seat: Seat, observe: Observer) -> None:
@@ -114,19 +130,30 @@ def context_of(
     *,
     observe: Observer,
     folds: Sequence[data.Dataset] = (),
+    seat: Seat | None = None,
 ) -> StudyContext:
-    """What all trials of a worker in this process share; `folds` are those of the finals."""
+    """What all trials of a worker in this process share; `folds` are those of the finals.
+
+    On a `seat` with several devices trials are trained on all of them: use it within
+    `closing_team`.
+    """
     settings = load_settings()
 
-    def decoder(dataset: data.Dataset) -> Callable[[Preprocessing], TrainingData]:
-        return lambda preprocessing: data.decode(
-            dataset,
-            preprocessing,
-            cache=settings.cache,
-            progress=lambda done, total, label: observe(
-                DataProgress(done=done, total=total, label=label)
-            ),
-        )
+    def decoder(
+        dataset: data.Dataset, fold: int | None = None
+    ) -> Callable[[Preprocessing], TrainingData]:
+        def decode(preprocessing: Preprocessing) -> TrainingData:
+            decoded = data.decode(
+                dataset,
+                preprocessing,
+                cache=settings.cache,
+                progress=lambda done, total, label: observe(
+                    DataProgress(done=done, total=total, label=label)
+                ),
+            )
+            return replace(decoded, fold=fold)
+
+        return decode
 
     return StudyContext(
         spec=prepared.spec,
@@ -137,10 +164,21 @@ def context_of(
         base=prepared.base,
         # From here on nothing leads to the images of the test split.
         decode=decoder(data.without_test(prepared.dataset)),
-        folds=tuple(decoder(fold) for fold in folds),
+        folds=tuple(decoder(fold, number) for number, fold in enumerate(folds)),
         observe=observe,
         prefix_cache=open_prefix_cache(prepared.spec, settings, observe),
+        team=Team(prepared, seat) if seat is not None and seat.others else None,
     )
+
+
+@contextmanager
+def closing_team(context: StudyContext) -> Iterator[None]:
+    """Leave no other process of a team behind."""
+    try:
+        yield
+    finally:
+        if context.team is not None:
+            context.team.close()
 
 
 def prepare_stored(

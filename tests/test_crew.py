@@ -65,11 +65,11 @@ def test_no_worker_is_started_without_a_trial_for_it(prepared: Prepared) -> None
 
 
 def test_seats_take_the_devices_in_turn_and_share_the_cores() -> None:
-    seats = seated(3, ["cuda:0", "cuda:1"], cores=8)
+    seats = seated(3, [["cuda:0"], ["cuda:1"]], cores=8)
 
     assert [seat.device for seat in seats] == ["cuda:0", "cuda:1", "cuda:0"]
     assert [seat.threads for seat in seats] == [2, 2, 2]
-    assert [seat.threads for seat in seated(3, ["cpu"], cores=2)] == [1, 1, 1]
+    assert [seat.threads for seat in seated(3, [["cpu"]], cores=2)] == [1, 1, 1]
 
 
 def test_what_fits_is_bounded_by_memory_and_by_cores() -> None:
@@ -121,8 +121,8 @@ def test_auto_and_cuda_take_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_people_read_where_the_workers_sit() -> None:
-    assert place(seated(2, ["cpu"], cores=2)) == "cpu, 2 workers of 1 thread"
-    assert place(seated(2, ["cpu"], cores=8)) == "cpu, 2 workers of 4 threads"
+    assert place(seated(2, [["cpu"]], cores=2)) == "cpu, 2 workers of 1 thread"
+    assert place(seated(2, [["cpu"]], cores=8)) == "cpu, 2 workers of 4 threads"
     assert place((Seat(number=0, device="cpu"),)).startswith("cpu, ")
 
 

@@ -51,7 +51,8 @@ class Post(Generic[Result]):
             target=main,
             args=(self._worker, self._seat, events, output),
             name=f"selector-worker-{self._seat.number}",
-            daemon=True,
+            # It may start processes of its own, and nobody is left behind anyway.
+            daemon=False,
         )
         with signals_wait():
             process.start()
@@ -106,7 +107,7 @@ class Post(Generic[Result]):
         self.close()
         if self.finished is not None:
             return
-        self.last_death = _how_it_died(code)
+        self.last_death = how_it_died(code)
         self._deaths += 1
         again = self._deaths <= RESTARTS
         self._note(f"{self.last_death}; {what_now(self._deaths)}.")
@@ -169,7 +170,7 @@ def _lives(post: Post[Any]) -> bool:
     return post.process is not None and post.process.is_alive()
 
 
-def _how_it_died(code: int | None) -> str:
+def how_it_died(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"died with exit code {code}"

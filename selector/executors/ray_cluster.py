@@ -85,6 +85,11 @@ class Ray:
                 "device: cuda with gpus_per_worker: 0 of executor 'ray': its workers would see no "
                 "GPU. Use device: auto, or give them a share, such as 0.5."
             )
+        if spec.devices_per_trial != 1:
+            problems.append(
+                f"devices_per_trial: {spec.devices_per_trial} with executor 'ray' is not possible: "
+                "a trial's devices have to be on one machine. Use executor: local on each."
+            )
         if spec.trials_per_device != 1:
             problems.append(
                 f"trials_per_device: {spec.trials_per_device} with executor 'ray': say it with a "

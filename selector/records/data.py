@@ -110,8 +110,12 @@ class SplitImages:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """All that a trial may see of the data: the test split is not reachable from here."""
+    """All that a trial may see of the data: the test split is not reachable from here.
+
+    `fold` says which one of the finals this is; None: the study's own split.
+    """
 
     train: SplitImages
     validation: SplitImages
     class_names: tuple[str, ...]
+    fold: int | None = None

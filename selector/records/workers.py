@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """A place for one worker: its number from 0, its device and its share of the cores."""
+    """A place for one worker: its number from 0, its device and its share of the cores.
+
+    `others` are further devices, on which other processes train its trials with it.
+    """
 
     number: int
     device: str
-    threads: int | None = None  # None: torch's own number
+    threads: int | None = None  # of each of its processes; None: torch's own number
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

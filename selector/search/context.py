@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from selector import metrics
+from selector.backbones.base import STAGES
 from selector.events import Observer
 from selector.records import EpochResult, Floats, Heat, Ints, Preprocessing, Recipe, TrainingData
 from selector.settings import Settings
@@ -25,6 +27,30 @@ TrainEpochs = Callable[
 ]
 
 
+class TrainTogether(Protocol):
+    """Trains networks in several processes, of which this is one."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        ...
+
+    def __call__(
+        self,
+        context: StudyContext,
+        network: Network,
+        data: TrainingData,
+        recipe: Recipe,
+        keeper: Keeper | None,
+    ) -> Generator[EpochResult, None, None]:
+        """The epochs of training one network; raises RankLostError when one of them is gone."""
+        ...
+
+    def close(self) -> None:
+        """End the others."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyContext:
     """Everything a trial needs besides its parameters.
@@ -32,8 +58,9 @@ class StudyContext:
     `decode` gives the train and validation images for one preprocessing; the test split cannot be
     reached through it. `base` is the folder that relative weight files are read from. Without a
     `prefix_cache` every trial computes its frozen stages' outputs for itself. `epochs` says where a
-    trial's epochs come from; without it, every trial is trained alone. `portions` is what this
-    worker learnt of how many samples fit into memory at once.
+    trial's epochs come from; without it, every trial is trained alone. A `team` of several
+    processes trains a network together. `portions` is what this worker learnt of how many samples
+    fit into memory at once.
     """
 
     spec: StudySpec
@@ -45,6 +72,7 @@ class StudyContext:
     decode: Callable[[Preprocessing], TrainingData]
     observe: Observer
     prefix_cache: PrefixCache | None = None
+    team: TrainTogether | None = None
     epochs: TrainEpochs | None = None
     folds: tuple[Callable[[Preprocessing], TrainingData], ...] = ()  # likewise, of the finals
     portions: Portions = field(default_factory=Portions)
@@ -56,7 +84,12 @@ class StudyContext:
         recipe: Recipe,
         keeper: Keeper | None = None,
     ) -> Generator[EpochResult, None, None]:
-        """The epochs of training one network and no other."""
+        """The epochs of training one network and no other.
+
+        A linear probe has next to nothing to compute, so it needs no team.
+        """
+        if self.team is not None and self.devices_of(network) > 1:
+            return self.team(self, network, data, recipe, keeper)
         return train(
             network,
             data,
@@ -67,6 +100,10 @@ class StudyContext:
             keeper=keeper,
             portions=self.portions,
         )
+
+    def devices_of(self, network: Network) -> int:
+        """How many devices train a network."""
+        return 1 if self.team is None or network.freeze_depth == STAGES else self.team.size
 
     def score_of(self, result: EpochResult, data: TrainingData) -> float:
         """The study's metric after an epoch; its predictions are fetched only if it needs them."""

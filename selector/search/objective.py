@@ -8,7 +8,6 @@ import traceback
 from contextlib import closing
 from dataclasses import dataclass
 
-from selector import backbones
 from selector.errors import SelectorError, TrialFailedError
 from selector.events import EpochEnded, TrialNote
 from selector.interrupts import Stop
@@ -24,9 +23,10 @@ from selector.search import keeping, resuming
 from selector.search.claims import Claim
 from selector.search.context import StudyContext
 from selector.search.progress import Progress
-from selector.search.recipe import recipe_of, weights_of
+from selector.search.recipe import recipe_of, untrained, weights_of
 from selector.training import Network, trains_batch_norm
 from selector.training.memory import out_of_memory_fails_the_trial
+from selector.training.ranks import norms_apart
 
 
 def run_trial(
@@ -97,12 +97,8 @@ def _candidate(trial: _Trial, recipe: Recipe) -> Candidate | None:
     """The candidate that training ends with; None for a pruned trial."""
     context, progress = trial.context, trial.progress
     weights = weights_of(context.spec, recipe.backbone, base=context.base)
-    backbone = backbones.load(
-        recipe.backbone, weights=weights, image_size=recipe.image_size, seed=recipe.seed
-    )
-    data = context.decode(backbone.preprocessing)
-    head = context.task.head(backbone.feature_dim, len(data.class_names), seed=recipe.seed)
-    network = Network(backbone, head, freeze_depth=recipe.freeze_depth)
+    begun = untrained(recipe, weights, decode=context.decode, task=context.task)
+    network, data = begun.network, begun.data
     if _train(trial, network, data, recipe):
         return None
     assert progress.best is not None and progress.best_log_probabilities is not None
@@ -128,6 +124,7 @@ def _train(trial: _Trial, network: Network, data: TrainingData, recipe: Recipe) 
     with closing(epochs):
         for result in epochs:
             _note_micro_batch(trial, network, result, recipe)
+            _note_norms(trial, network)
             record = _scored(result, data, context)
             if progress.add(record):
                 progress.best_state = network.trained_state()
@@ -150,6 +147,15 @@ def _note_micro_batch(trial: _Trial, network: Network, result: EpochResult, reci
     text = f"memory has no room for batches of {recipe.batch_size}; they go through {micro} at once"
     note = TrialNote(number=trial.claim.number, text=text)
     trial.context.observe(note)
+
+
+def _note_norms(trial: _Trial, network: Network) -> None:
+    """Say once that batch normalisation was trained on less than a batch, for several devices."""
+    devices = trial.context.devices_of(network)
+    if devices == 1 or len(trial.progress.epochs) > 0 or not norms_apart(network):
+        return
+    text = f"batch normalisation is trained on each of {devices} devices by itself"
+    trial.context.observe(TrialNote(number=trial.claim.number, text=text))
 
 
 def _scored(result: EpochResult, data: TrainingData, context: StudyContext) -> EpochRecord:

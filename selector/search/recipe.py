@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from selector.records import Recipe, Scalar
+from selector import backbones
+from selector.records import Preprocessing, Recipe, Scalar, TrainingData
 from selector.spec import StudySpec
-from selector.training import precision
+from selector.tasks import Task
+from selector.training import Network, precision
+
+
+@dataclass(frozen=True, slots=True)
+class Untrained:
+    """A network before its first step, and what it is trained on."""
+
+    network: Network
+    data: TrainingData
+
+
+def untrained(
+    recipe: Recipe,
+    weights: str,
+    *,
+    decode: Callable[[Preprocessing], TrainingData],
+    task: Task,
+) -> Untrained:
+    """What a recipe begins with: the same in every process, bit by bit."""
+    backbone = backbones.load(
+        recipe.backbone, weights=weights, image_size=recipe.image_size, seed=recipe.seed
+    )
+    data = decode(backbone.preprocessing)
+    head = task.head(backbone.feature_dim, len(data.class_names), seed=recipe.seed)
+    return Untrained(Network(backbone, head, freeze_depth=recipe.freeze_depth), data)
 
 
 def recipe_of(

@@ -66,6 +66,7 @@ def open_point(
         store=named_store(context.store),
         every_seconds=context.spec.training.checkpoint_seconds,
         stop=stop,
+        devices=context.devices_of(network),
     )
     note = point.find()
     if note is not None:
@@ -117,6 +118,7 @@ class ResumePoint:
         store: str,
         every_seconds: float,
         stop: Stop,
+        devices: int = 1,
     ) -> None:
         self._folder = folder
         self._identity = identity
@@ -124,6 +126,7 @@ class ResumePoint:
         self._store = store
         self._every = every_seconds
         self._stop = stop
+        self._devices = devices
         self._due: float | None = None
         self._written: Path | None = None
         self._start: TrainingState | None = None
@@ -153,7 +156,14 @@ class ResumePoint:
         self._written, loaded = found
         self._take_up(loaded)
         epoch, step = _place(loaded)
-        return f"goes on in epoch {epoch}" + (f", after step {step}" if step else "")
+        place = f"goes on in epoch {epoch}" + (f", after step {step}" if step else "")
+        return place + self._elsewhere(_reached(loaded).get("devices", 1))
+
+    def _elsewhere(self, before: int) -> str:
+        """Where it goes on, if not on as many devices: the last bits depend on that."""
+        if self._devices == before:
+            return ""
+        return f", on {self._devices} device{'' if self._devices == 1 else 's'} instead of {before}"
 
     def wants(self, step: int) -> bool:
         """Whether the state is due: by the clock, at the end of an epoch, or for a stop."""
@@ -193,6 +203,7 @@ class ResumePoint:
             "best_epoch": progress.best.epoch if progress.best else None,
             "micro_batch": state.micro_batch,
             "norm_by_micro_batch": progress.norm_by_micro_batch,
+            "devices": self._devices,
         }
         metadata = {**self._identity, STORE: self._store, "reached": json.dumps(reached)}
         before = self._written

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from selector.errors import SelectorError, TrialLostError
+from selector.errors import RankLostError, SelectorError, TrialLostError
 from selector.events import TrialEnded, TrialLost, TrialStarted
 from selector.interrupts import Stop, held_back
 from selector.records import TrialEnd
@@ -36,6 +36,8 @@ def work(claims: Claims, context: StudyContext) -> str:
                 _work_on(claim, claims, context, stop)
         except TrialLostError as lost:
             context.observe(TrialLost(number=claim.number, reason=str(lost)))
+        except RankLostError:
+            raise  # not handed back: the next claim counts it as that of a worker that was killed
         except BaseException:
             # What stopped the worker is what the user must hear of. A trial that cannot be handed
             # back now, or has ended already, is set right by the first claim of the next run.

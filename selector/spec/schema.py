@@ -326,6 +326,7 @@ class StudySpec(Section):
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     trials_per_device: TrialsPerDevice = 1
     schedule: ScheduleSpec | None = None  # without one only people start it
+    devices_per_trial: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
     seed: Seed = 0
 
     @property

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from selector.training.seeds import Stream, generator
+
+Cut = Callable[[Tensor], Tensor]  # some of a batch's samples, in order
+
+
+def whole(batch: Tensor) -> Tensor:
+    """All of a batch."""
+    return batch
 
 
 def epoch_order(n: int, *, seed: int, epoch: int) -> Tensor:

@@ -19,6 +19,7 @@ from selector.training.network import Network
 from selector.training.portions import Portion, in_portions
 from selector.training.precision import Precision
 from selector.training.prefix import FILL_BATCH, PrefixSource, run_prefix
+from selector.training.ranks import Ranks
 from selector.training.tally import to_host
 from selector.training.transfer import send
 
@@ -63,12 +64,20 @@ def split_log_probabilities(
     device: torch.device,
     precision: Precision,
     portion: Portion | None = None,
+    ranks: Ranks | None = None,
 ) -> Tensor:
-    """Log probabilities (n, classes) float32 of the n samples of a source, on the device."""
-    with closing(source.stream(sequential_batches(n, FILL_BATCH))) as inputs:
-        return log_probabilities(
+    """Log probabilities (n, classes) float32 of the n samples of a source, on the device.
+
+    Several ranks go through the same batches as one does, each through some of them.
+    """
+    ranks = ranks or Ranks()
+    batches = sequential_batches(n, FILL_BATCH)
+    # Who has none left goes through the last one too, to know what predictions look like.
+    with closing(source.stream(ranks.share(batches) or batches[-1:])) as inputs:
+        found = log_probabilities(
             network, inputs, task=task, device=device, precision=precision, portion=portion
         )
+    return ranks.gathered(found, ranks.counts(batches))
 
 
 def log_probabilities(

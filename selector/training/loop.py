@@ -18,6 +18,7 @@ from selector.training.memory import out_of_memory_fails_the_trial
 from selector.training.network import Network
 from selector.training.portions import Portion, Portions
 from selector.training.prefix import HOLD_BYTES
+from selector.training.ranks import Ranks
 from selector.training.resume import Keeper, put_back
 from selector.training.seeds import Stream, generator
 from selector.training.sources import Sources, open_sources
@@ -37,6 +38,7 @@ def train(
     prefix_cache: PrefixCache | None = None,
     keeper: Keeper | None = None,
     portions: Portions | None = None,
+    ranks: Ranks | None = None,
 ) -> Generator[EpochResult, None, None]:
     """Train `network` in place and yield one result an epoch, counted from 1.
 
@@ -48,8 +50,11 @@ def train(
     state of the training; where it has one of an earlier attempt, the epochs from there on come out
     as they would have then: with fp32 on a CPU, bit by bit. Where memory has no room for a batch,
     it goes through the network in parts, and their gradients are summed before the one update;
-    `portions` remembers that for the trials after this one. Raises TrialFailedError with the cause
-    `non_finite` at the end of the epoch in which a loss was not finite, or `oom`.
+    `portions` remembers that for the trials after this one. Of several `ranks` each calls this with
+    the same arguments, but rank 0 alone with a keeper that keeps, and goes through its part of
+    every batch and of the validation samples; what each yields holds for all. Raises
+    TrialFailedError with the cause `non_finite` at the end of the epoch in which a loss was not
+    finite, or `oom`.
     """
     start = keeper.start if keeper is not None else None
     began = time.perf_counter()
@@ -75,12 +80,14 @@ def train(
             device=device,
             task=task,
             portion=own.steps,
+            ranks=ranks,
         )
         labels = send(torch.tensor(data.validation.labels, dtype=torch.int64), device)
         steps.began = began
         if start is not None:
             put_back(start, network, steps.optimizer, steps.scaler)
             steps.began -= start.seconds
+        steps.join_ranks(sources.validation)
     for epoch in range(start.epoch if start is not None else 1, recipe.epochs + 1):
         with out_of_memory_fails_the_trial(recipe, device, at_once=lambda: own.steps.limit):
             draws = generator(recipe.seed, Stream.AUGMENT, epoch=epoch)
@@ -117,6 +124,7 @@ def _predictions(steps: Steps, sources: Sources, portion: Portion) -> Tensor:
         device=steps.device,
         precision=steps.recipe.precision,
         portion=portion,
+        ranks=steps.ranks,
     )
 
 

@@ -19,6 +19,12 @@ from selector.training.network import Network
 from selector.training.resume import TrainingState
 
 
+def nearly_equal(number: int, parts: int) -> Sequence[int]:
+    """Sizes of `parts` parts of a whole that differ by one at most, the larger ones first."""
+    size, larger = divmod(number, parts)
+    return (size + 1,) * larger + (size,) * (parts - larger)
+
+
 @dataclass(slots=True)
 class Portion:
     """At most `limit` samples at once; None: as many as there are."""
@@ -33,8 +39,7 @@ class Portion:
         if self.limit is None or samples <= self.limit:
             return (samples,)
         parts = min(-(-samples // self.limit), max(1, samples // smallest))
-        size, larger = divmod(samples, parts)
-        return (size + 1,) * larger + (size,) * (parts - larger)
+        return nearly_equal(samples, parts)
 
     def halve(self, tried: int, *, smallest: int = 1) -> bool:
         """Allow half of what memory ran out with; False where that is under `smallest`."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from selector.training import augment, precision
-from selector.training.batches import sequential_batches
+from selector.training.batches import Cut, sequential_batches, whole
 from selector.training.images import Images
 from selector.training.memory import device_room, is_out_of_memory
 from selector.training.network import Network
@@ -35,8 +35,8 @@ class PrefixSource(Protocol):
         """The prefix's output for the samples `indices` (batch,), on the network's device."""
         ...
 
-    def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
-        """`features` of batch after batch."""
+    def stream(self, batches: Sequence[Tensor], cut: Cut = whole) -> Generator[Tensor, None, None]:
+        """`features` of batch after batch, of those samples that `cut` takes of each."""
         ...
 
 
@@ -59,9 +59,9 @@ class ComputedPrefix:
         """The prefix's output for the view."""
         return self.run(self.inputs(indices))
 
-    def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
+    def stream(self, batches: Sequence[Tensor], cut: Cut = whole) -> Generator[Tensor, None, None]:
         """`features` of batch after batch."""
-        with closing(self.images.stream(batches)) as stream:
+        with closing(self.images.stream([cut(batch) for batch in batches])) as stream:
             for images in stream:
                 yield self.run(augment.view(images, self.view))
 
@@ -91,12 +91,16 @@ class AugmentedPrefix:
         """The prefix's output for one view of each image; the order of calls matters."""
         return self._augmented(indices, self._computed.images.batch(indices))
 
-    def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
-        """`features` of batch after batch."""
-        with closing(self._computed.images.stream(batches)) as stream:
-            yield from map(self._augmented, batches, stream)
+    def stream(self, batches: Sequence[Tensor], cut: Cut = whole) -> Generator[Tensor, None, None]:
+        """`features` of batch after batch.
 
-    def _augmented(self, indices: Tensor, images: Tensor) -> Tensor:
+        Views are drawn for whole batches, so that they do not depend on what is taken of them.
+        """
+        with closing(self._computed.images.stream(batches)) as stream:
+            for indices, images in zip(batches, stream, strict=True):
+                yield self._augmented(indices, images, cut)
+
+    def _augmented(self, indices: Tensor, images: Tensor, cut: Cut = whole) -> Tensor:
         views = augment.apply(
             self._name,
             images,
@@ -104,7 +108,7 @@ class AugmentedPrefix:
             epoch=self._epoch,
             indices=indices,
         )
-        return self._computed.run(views)
+        return self._computed.run(cut(views))
 
 
 def run_prefix(

@@ -115,12 +115,21 @@ def position(
 
 
 def put_position_back(
-    state: TrainingState, loss: Tensor, device: torch.device, draws: torch.Generator | None
+    state: TrainingState,
+    loss: Tensor,
+    device: torch.device,
+    draws: torch.Generator | None,
+    *,
+    layers: bool = True,
 ) -> None:
-    """Set the sum of losses and the random streams to the middle of an epoch."""
+    """Set the sum of losses and the random streams to the middle of an epoch.
+
+    Without `layers`, the streams that layers draw from stay as they are.
+    """
     loss.copy_(state.tensors[_LOSS])
-    torch.set_rng_state(state.tensors[_LAYERS])
-    if device.type == "cuda":
+    if layers:
+        torch.set_rng_state(state.tensors[_LAYERS])
+    if layers and device.type == "cuda":
         torch.cuda.set_rng_state(state.tensors[_ON_DEVICE], device)
     if draws is not None:
         draws.set_state(state.tensors[_AUGMENT])

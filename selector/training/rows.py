@@ -11,6 +11,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from selector.training.batches import Cut, whole
 from selector.training.transfer import deliver, send
 
 
@@ -108,8 +109,9 @@ class StoredPrefix:
         """The stored output of the samples, in the memory order in which it was computed."""
         return self.layout.restore(send(self._gather(indices), self.device))
 
-    def stream(self, batches: Sequence[Tensor]) -> Generator[Tensor, None, None]:
+    def stream(self, batches: Sequence[Tensor], cut: Cut = whole) -> Generator[Tensor, None, None]:
         """`features` of batch after batch; read ahead where that helps."""
+        batches = [cut(batch) for batch in batches]
         ahead = any(view.prefetched for view in self.views)
         with closing(deliver(self._gather, batches, device=self.device, ahead=ahead)) as rows:
             yield from map(self.layout.restore, rows)

@@ -18,10 +18,10 @@ class Stream(IntEnum):
     LAYERS = 2  # dropout and stochastic depth
 
 
-def derive(seed: int, stream: Stream, *, epoch: int) -> int:
-    """The seed of one stream in one epoch; near seeds give unrelated streams."""
+def derive(seed: int, stream: Stream, *, epoch: int, rank: int = 0) -> int:
+    """The seed of one stream in one epoch, of one rank; near seeds give unrelated streams."""
     # SeedSequence takes no negative numbers; the mask maps them into its range.
-    words = [seed & 0xFFFF_FFFF_FFFF_FFFF, int(stream), epoch]
+    words = [seed & 0xFFFF_FFFF_FFFF_FFFF, int(stream), epoch, *([rank] if rank else [])]
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -31,7 +31,7 @@ def generator(seed: int, stream: Stream, *, epoch: int) -> torch.Generator:
 
 
 @contextmanager
-def seeded_layers(seed: int, device: torch.device, *, epoch: int) -> Iterator[None]:
+def seeded_layers(seed: int, device: torch.device, *, epoch: int, rank: int = 0) -> Iterator[None]:
     """Seed torch's global generators for one epoch, and give them back as they were.
 
     Dropout draws from the global generator; left seeded, it would tie the caller's own draws to
@@ -39,5 +39,5 @@ def seeded_layers(seed: int, device: torch.device, *, epoch: int) -> Iterator[No
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derive(seed, Stream.LAYERS, epoch=epoch))
+        torch.manual_seed(derive(seed, Stream.LAYERS, epoch=epoch, rank=rank))
         yield

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from selector.records import Ints, Recipe
@@ -18,8 +19,15 @@ from selector.training import optim, precision
 from selector.training.batches import epoch_order, training_batches
 from selector.training.memory import is_out_of_memory
 from selector.training.network import Network
-from selector.training.portions import Before, Portion, release, trains_batch_norm
+from selector.training.portions import (
+    Before,
+    Portion,
+    nearly_equal,
+    release,
+    trains_batch_norm,
+)
 from selector.training.prefix import PrefixSource
+from selector.training.ranks import Part, Ranks, in_parallel, synchronise_norms
 from selector.training.resume import (
     Keeper,
     TrainingState,
@@ -52,6 +60,8 @@ class Steps:
     portion: Portion
     smallest: int  # samples at once; batch normalisation has no variance of a single one
     before: Before
+    ranks: Ranks
+    parallel: DistributedDataParallel | None = None  # the suffix, where there are several ranks
     lr: float = 0.0
     began: float = 0.0
 
@@ -66,6 +76,7 @@ class Steps:
         device: torch.device,
         task: Task,
         portion: Portion | None = None,
+        ranks: Ranks | None = None,
     ) -> Self:
         """A trial before its first step; `labels` are those of the training samples.
 
@@ -86,7 +97,16 @@ class Steps:
             portion=portion or Portion(),
             smallest=2 if trains_batch_norm(network) else 1,
             before=Before(network, device),
+            ranks=ranks or Ranks(),
         )
+
+    def join_ranks(self, source: PrefixSource) -> None:
+        """Train with the other ranks from here on, if there are any, from the weights of rank 0."""
+        if self.ranks.several:
+            self.ranks.meet()
+            synchronise_norms(self.network, self.device)
+            example = source.features(torch.arange(1))
+            self.parallel = in_parallel(self.network, example, self.device)
 
     def state(
         self, epoch: int, step: int = 0, within: Mapping[str, Tensor] = _NOTHING
@@ -134,25 +154,38 @@ class Steps:
         self.network.train()
         # The stream may read ahead in a thread, which ends with it.
         with (
-            seeded_layers(recipe.seed, self.device, epoch=epoch),
-            closing(source.stream(batches[done:])) as stream,
+            seeded_layers(recipe.seed, self.device, epoch=epoch, rank=self.ranks.rank),
+            closing(source.stream(batches[done:], self._cut)) as stream,
         ):
             if start is not None and done:
-                put_position_back(start, total, self.device, draws)
+                # Of what layers draw from, only rank 0's streams are kept.
+                own = self.ranks.rank == 0
+                put_position_back(start, total, self.device, draws, layers=own)
                 self._set_learning_rate(epoch, done - 1, len(batches))
             pairs = zip(stream, targets[done:], strict=True)
             for step, (inputs, wanted) in enumerate(pairs, start=done):
                 self._set_learning_rate(epoch, step, len(batches))
-                total += self._step(inputs, wanted).detach() * len(wanted)
+                total += self._step(inputs, wanted) * len(wanted)
                 if keeper is not None and keeper.wants(step + 1):
                     within = position(total, self.device, draws)
                     keeper.keep(self.state(epoch, step + 1, within))
+        self.ranks.average(self.network)
         return total
 
+    def _cut(self, batch: Tensor) -> Tensor:
+        """This rank's part of a batch."""
+        return batch[self._part(len(batch)).rows] if self.ranks.several else batch
+
+    def _part(self, samples: int) -> Part:
+        return self.ranks.part(samples, smallest=self.smallest)
+
     def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """One update of the weights; the loss before it."""
+        """One update of the weights by a batch; its mean loss before it.
+
+        `inputs` are those of this rank's part, `targets` (batch,) of all.
+        """
         recipe, scaler = self.recipe, self.scaler
-        loss = self._fitting_backward(inputs, targets)
+        loss = self.ranks.summed(self._fitting_backward(inputs, targets).detach())
         if recipe.clip_norm > 0:
             scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(_trained(self.optimizer), recipe.clip_norm)
@@ -169,11 +202,12 @@ class Steps:
         """
         self.before.keep()
         while True:
-            sizes = self.portion.sizes(len(targets), smallest=self.smallest)
+            sizes = self._sizes(len(inputs), len(targets))
             try:
                 return self._backward(inputs, targets, sizes)
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
+                # Other ranks wait for the gradients of this one: it cannot begin again by itself.
+                if not is_out_of_memory(error) or self.ranks.several:
                     raise
                 if not self.portion.halve(max(sizes), smallest=self.smallest):
                     raise
@@ -182,29 +216,48 @@ class Steps:
             release(self.device)
             self.before.put_back()
 
+    def _sizes(self, samples: int, of_batch: int) -> Sequence[int]:
+        """Sizes of the parts in which this rank's samples go through the network.
+
+        All ranks have as many parts: where normalisation looks at the whole batch, they meet in
+        each. A part may exceed the limit by one for that.
+        """
+        least = self.ranks.least(of_batch, smallest=self.smallest)
+        return nearly_equal(samples, len(self.portion.sizes(least, smallest=self.smallest)))
+
     def _backward(self, inputs: Tensor, targets: Tensor, sizes: Sequence[int]) -> Tensor:
-        """The mean loss of a batch and its gradients, summed over parts of these sizes."""
+        """The mean loss of a batch and its gradients, summed over parts of these sizes.
+
+        Of several ranks, each gives its own part's share in both.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        if len(sizes) == 1:
+        if len(sizes) == 1 and not self.ranks.several:
             loss = self._loss(inputs, targets)
             torch.autograd.backward(self.scaler.scale(loss))
             return loss
         total = torch.zeros((), device=self.device)
         whole = self.task.loss_weight(targets, class_weights=self.class_weights)
-        parts = zip(
-            torch.split(inputs, list(sizes)), torch.split(targets, list(sizes)), strict=True
-        )
-        for part, wanted in parts:
-            weight = self.task.loss_weight(wanted, class_weights=self.class_weights)
-            loss = self._loss(part, wanted) * (weight / whole)
-            torch.autograd.backward(self.scaler.scale(loss))
+        mine = self._part(len(targets))
+        inputs_of, targets_of = (torch.split(x, list(sizes)) for x in (inputs, targets[mine.rows]))
+        for number, (part, wanted) in enumerate(zip(inputs_of, targets_of, strict=True), start=1):
+            weight = self.task.loss_weight(wanted, class_weights=self.class_weights) * mine.counts
+            with self._reducing(number == len(sizes)):
+                loss = self._loss(part, wanted) * (weight / whole)
+                # The ranks' gradients are averaged, and their sum is meant.
+                torch.autograd.backward(self.scaler.scale(loss * self.ranks.size))
             total += loss.detach()
         return total
+
+    def _reducing(self, last: bool) -> AbstractContextManager[None]:
+        """Within, gradients are handed round where this is the last part of a batch."""
+        if self.parallel is None or last:
+            return nullcontext()
+        return self.parallel.no_sync()
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The mean training loss of samples, a scalar."""
         with precision.autocast(self.recipe.precision, self.device):
-            logits = self.network.suffix(inputs)
+            logits = (self.parallel or self.network.suffix)(inputs)
         return self.task.loss(
             logits.float(),
             targets,

@@ -83,6 +83,7 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
         "pruner": _MEMBERS | st.none(),
         "device": st.sampled_from(["auto", "cpu", "cuda:1"]),
         "workers": st.integers(1, 256),
+        "devices_per_trial": st.integers(1, 256),
         "trials_per_device": st.integers(1, 256) | st.just("auto"),
         "seed": st.integers(0, 2**32 - 1),
         "threshold": st.just("tune") | st.floats(0, 1, exclude_min=True, exclude_max=True),
