@@ -73,8 +73,16 @@ def started(*, head: int, places: int = 0) -> Iterator[Cluster]:
             left = [
                 child
                 for child in psutil.Process().children(recursive=True)
-                if child.pid not in before
+                if child.pid not in before and _is_of_ray(child)
             ]
             _, alive = psutil.wait_procs(left, timeout=60)
             shutil.rmtree(folder, ignore_errors=True)
             assert not alive, f"Ray left {alive}"
+
+
+def _is_of_ray(process: psutil.Process) -> bool:
+    """Whether Ray started it; other tests keep processes of their own."""
+    try:
+        return "ray" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False

@@ -163,6 +163,9 @@ def _main(
     record: Path | None,
 ) -> None:
     os.chdir(folder)
+    # Of the tests that this process was forked beside nothing is known here.
+    for name in [name for name in os.environ if name.startswith("SELECTOR_")]:
+        del os.environ[name]
     os.environ.update(surroundings.environment)
     descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
     for printed in (1, 2):
