@@ -66,7 +66,9 @@ def storm(
     assert run.keys() == {(n, e) for n in range(trials) for e in range(1, epochs + 1)}
     again = run.total() - trials * epochs
     assert again <= kills, f"{again} epochs were trained again after {kills} kills"
-    assert not (folder / "selector-artifacts/faults/resume").exists()
+    # A worker that is killed between the end of a trial and its last tidying leaves a folder to gc.
+    left = list((folder / "selector-artifacts/faults").glob("resume/*"))
+    assert len(left) <= kills
 
 
 def test_killed_workers_finish_every_trial_once(folder: Path, here: Surroundings) -> None:
