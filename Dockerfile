@@ -1,10 +1,10 @@
 # One image for all services; with a GPU or without.
 #
 #   docker build --tag selector .
-#   docker build --tag selector --build-arg TORCH_INDEX=ADDRESS .
+#   docker build --tag selector --build-arg TORCH_OPTIONS="..." .
 #
-# The first takes PyTorch's usual build, which has CUDA and also runs without a GPU. The second takes
-# PyTorch from another index, such as the one with its much smaller builds for CPUs alone.
+# The first takes PyTorch's usual build, which has CUDA and also runs without a GPU. The second gives
+# pip further options for PyTorch alone, such as where its much smaller builds for CPUs are.
 ARG PYTHON_VERSION=3.11
 FROM python:${PYTHON_VERSION}-slim
 
@@ -15,8 +15,8 @@ RUN useradd --uid 10001 --create-home selector \
 WORKDIR /app
 # What changes least comes first, so that a new version of selector rebuilds the last layer alone.
 COPY constraints.txt ./
-ARG TORCH_INDEX=""
-RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} $(grep --extended-regexp '^(torch|torchvision)==' constraints.txt)
+ARG TORCH_OPTIONS=""
+RUN pip install $TORCH_OPTIONS $(grep --extended-regexp '^(torch|torchvision)==' constraints.txt)
 
 COPY pyproject.toml README.md ./
 RUN mkdir selector && touch selector/__init__.py \

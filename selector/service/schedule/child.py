@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
 from selector.errors import SelectorError
-from selector.events import Event, Observer
-from selector.executors.child import STOPPED
-from selector.interrupts import Terminated, leave, stop_with_parent, terminable
+from selector.events import Observer
+from selector.executors.child import STOPPED, heard_through, heed_the_parent
+from selector.interrupts import leave, terminable
 from selector.records import UNDECIDED, Outcome
 
 
@@ -39,22 +36,10 @@ def renew_study(study_file: Path, *, store: str, observe: Observer) -> Outcome:
 
 def main(fire: Fire, file: str, store: str, events: Connection, output: Connection) -> None:
     """Fire; send the events and the outcome through `events`, all that is printed to `output`."""
-    for printed in (1, 2):
-        os.dup2(output.fileno(), printed)
-    output.close()
-
-    def observe(event: Event) -> None:
-        try:
-            events.send(event)
-        except OSError:  # nobody is there to read it
-            raise Terminated from None
-
+    observe = heard_through(events, output)
     try:
         with terminable(once=True):
-            # Both wait since before this process was started. Ctrl-C stays away: the scheduler
-            # hears it too and says when to stop.
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-            threading.Thread(target=stop_with_parent, daemon=True).start()
+            heed_the_parent()
             outcome = fire(Path(file), store=store, observe=observe)
     except SelectorError as error:
         outcome = Outcome(exit_code=error.exit_code, line=str(error).partition("\n")[0])
