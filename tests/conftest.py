@@ -88,6 +88,7 @@ def postgres_server() -> Iterator[str]:
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         # Nothing here outlives the session, and every database has hundreds of files to sync.
         connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET max_wal_size = '64MB'")
         connection.execute("SELECT pg_reload_conf()")
     try:
         yield server.get_uri()
@@ -112,9 +113,15 @@ def new_postgres_url(postgres_server: str) -> Callable[[], str]:
 
 
 @pytest.fixture
-def postgres_url(new_postgres_url: Callable[[], str]) -> str:
-    """The URL of an empty PostgreSQL database of this test."""
-    return new_postgres_url()
+def postgres_url(postgres_server: str, new_postgres_url: Callable[[], str]) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of this test, gone after it: each fills 15 MB."""
+    import psycopg
+    from sqlalchemy.engine import make_url
+
+    url = new_postgres_url()
+    yield url
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
