@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -34,6 +34,7 @@ from benchmarks.networks import TASK, network_of, recipe_of
 from selector.data.normalize import normalize
 from selector.records import TrainingData
 from selector.training import images, precision, predict_log_probabilities, prepare_process
+from selector.training.batches import Cut, whole
 from selector.training.sources import Sources, open_sources
 from selector.training.steps import Steps
 
@@ -91,9 +92,11 @@ class _Replayed:
     def features(self, indices: torch.Tensor) -> torch.Tensor:
         return self._source.features(indices)
 
-    def stream(self, batches: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+    def stream(
+        self, batches: Sequence[torch.Tensor], cut: Cut = whole
+    ) -> Generator[torch.Tensor, None, None]:
         first = self.features(batches[0]).clone()
-        yield from (first[: len(indices)] for indices in batches)
+        yield from (first[: len(cut(indices))] for indices in batches)
 
 
 def _input(device: torch.device, options: argparse.Namespace) -> float:

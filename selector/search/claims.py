@@ -51,7 +51,7 @@ from selector.search.owners import (
 )
 from selector.search.reports import Reports
 from selector.search.stopping import stop_of
-from selector.search.storage import held_reads, reachable
+from selector.search.storage import held_reads, reachable, write_draft
 from selector.settings import Settings, load_settings
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
@@ -287,10 +287,9 @@ class Claims:
     def _own(self, trial: optuna.Trial, rows: tuple[TrialOutcome, ...], lease: Lease) -> Claim:
         trial.set_user_attr(OWNER, {**process_named(), "run": self._run_id})
         start = self._start(trial)
+        is_new = write_draft(trial)
         self._store.start_trial(self._spec.name, self._run_id, start, lease=lease)
-        # Nobody else writes to the trial as long as it is held. Steps count from 0.
-        earlier = self._study._storage.get_trial(trial._trial_id).intermediate_values
-        reported = max(earlier, default=-1) + 1
+        reported = 0 if is_new else self._reported(trial)
         heartbeat = Heartbeat(self._store, self._spec.name, trial.number, lease, stop=self.stop)
         return Claim(
             trial=trial,
@@ -308,6 +307,11 @@ class Claims:
             reported=reported,
             heat=start.heat,
         )
+
+    def _reported(self, trial: optuna.Trial) -> int:
+        # Nobody else writes to the trial as long as it is held. Steps count from 0.
+        earlier = self._study._storage.get_trial(trial._trial_id).intermediate_values
+        return max(earlier, default=-1) + 1
 
     def _start(self, trial: optuna.Trial) -> TrialStart:
         """Draw all that makes the trial."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import datetime as dt
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +28,7 @@ from selector.store.passwords import without_password
 # A trial that finds SQLite locked keeps its report and trains on; whoever must write tries again.
 BUSY_SECONDS = 5
 _OPTUNA_VERSION_TABLE = "alembic_version"
+_DRAFT = -1  # the key of a trial that is not stored yet
 
 # Optuna announces every trial on stderr; our own progress lines say the same.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -33,16 +38,18 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 
 class HeldStorage(_CachedStorage):
-    """Optuna's storage, which reads the trials of a study once while the study's lock is held.
+    """Optuna's storage, which knows that nobody else begins a trial while the study's lock is held.
 
-    Optuna asks for them again for each step of proposing a trial, though under the lock nobody else
-    begins or ends one; of a claim's statements those were a third.
+    It reads the trials of the study once, though Optuna asks again for each step of proposing one.
+    And a new trial is a draft in memory until `write`: in the database it appears with all its
+    parameters, in one transaction instead of one for each of them.
     """
 
     def __init__(self, backend: RDBStorage) -> None:
         super().__init__(backend)
         self._held = False
         self._known: set[int] = set()
+        self._draft: FrozenTrial | None = None
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -52,12 +59,73 @@ class HeldStorage(_CachedStorage):
         try:
             yield
         finally:
-            self._held = False
+            self._held, self._draft = False, None
+
+    def write(self, trial: optuna.Trial) -> bool:
+        """Store a drafted trial; False for one that is stored already."""
+        if (draft := self._drafted(trial._trial_id)) is None:
+            return False
+        self._known.clear()
+        trial._trial_id = super().create_new_trial(trial.study._study_id, draft)
+        trial._cached_frozen_trial._trial_id = trial._trial_id
+        self._draft = None
+        return True
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        self._known.clear()
+        if not self._held or template_trial is not None:
+            return super().create_new_trial(study_id, template_trial)
+        self._draft = FrozenTrial(
+            number=len(self.get_all_trials(study_id, deepcopy=False)),
+            state=TrialState.RUNNING,
+            value=None,
+            datetime_start=dt.datetime.now(),
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+            trial_id=_DRAFT,
+        )
+        return _DRAFT
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        draft = self._drafted(trial_id)
+        return super().get_trial(trial_id) if draft is None else copy.deepcopy(draft)
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        if (draft := self._drafted(trial_id)) is None:
+            super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
+            return
+        draft.distributions[param_name] = distribution
+        draft.params[param_name] = distribution.to_external_repr(param_value_internal)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        if (draft := self._drafted(trial_id)) is None:
+            super().set_trial_user_attr(trial_id, key, value)
+        else:
+            draft.user_attrs[key] = value
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        if (draft := self._drafted(trial_id)) is None:
+            super().set_trial_system_attr(trial_id, key, value)
+        else:
+            draft.system_attrs[key] = value
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
         self._known.clear()
+        if self._drafted(trial_id) is not None:  # given up before anybody else knew of it
+            self._draft = None
+            return True
         return super().set_trial_state_values(trial_id, state, values)
 
     def _read_trials_from_remote_storage(self, study_id: int) -> None:
@@ -65,6 +133,9 @@ class HeldStorage(_CachedStorage):
             return
         super()._read_trials_from_remote_storage(study_id)
         self._known.add(study_id)
+
+    def _drafted(self, trial_id: int) -> FrozenTrial | None:
+        return self._draft if trial_id == _DRAFT else None
 
 
 @contextmanager
@@ -75,6 +146,12 @@ def held_reads(study: optuna.Study) -> Iterator[None]:
         return
     with study._storage.held():
         yield
+
+
+def write_draft(trial: optuna.Trial) -> bool:
+    """Store a trial that was asked for within `held_reads`; False where it was stored before."""
+    storage = trial.study._storage
+    return isinstance(storage, HeldStorage) and storage.write(trial)
 
 
 @contextmanager

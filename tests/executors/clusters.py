@@ -73,16 +73,20 @@ def started(*, head: int, places: int = 0) -> Iterator[Cluster]:
             left = [
                 child
                 for child in psutil.Process().children(recursive=True)
-                if child.pid not in before and _is_of_ray(child)
+                if child.pid not in before and _is_of(folder, child)
             ]
             _, alive = psutil.wait_procs(left, timeout=60)
             shutil.rmtree(folder, ignore_errors=True)
             assert not alive, f"Ray left {alive}"
 
 
-def _is_of_ray(process: psutil.Process) -> bool:
-    """Whether Ray started it; other tests keep processes of their own."""
+def _is_of(folder: Path, process: psutil.Process) -> bool:
+    """Whether the cluster in `folder` started it; other tests keep processes of their own.
+
+    Ray's own are told their folder, its workers have a title instead of their arguments.
+    """
     try:
-        return "ray" in " ".join(process.cmdline())
+        line = " ".join(process.cmdline())
+        return str(folder) in line or line.startswith("ray::")
     except psutil.NoSuchProcess:
         return False

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -151,7 +152,8 @@ def listening(family: Iterable[psutil.Process]) -> list[str]:
     """The addresses that processes listen on, each once."""
     found = set()
     for process in family:
-        for connection in process.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN:
-                found.add(connection.laddr.ip.removeprefix("::ffff:"))
+        with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            for connection in process.net_connections(kind="tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    found.add(connection.laddr.ip.removeprefix("::ffff:"))
     return sorted(found)
