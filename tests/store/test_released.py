@@ -69,7 +69,14 @@ def _reads_as_it_was_written(store_url: str, revision: str) -> None:
         assert len(store.proxies("flowers")) == (revision >= "0002")
         assert len(store.costs("flowers")) == (revision >= "0005")
         assert (store.finals("flowers") is not None) == (revision >= "0004")
-        assert len(store.openings("flowers")) == (revision >= "0004")
+        openings = store.openings("flowers")
+        assert [each.study for each in openings] == ["flowers"] * (revision >= "0004")
+        assert [score.test_score for each in openings for score in each.scores] == [0.7] * len(
+            openings
+        )
+        # What an upgrade says of the splits is what the program says.
+        assert store.openings_of_data("flowers") == store.openings_of_data("flowers.finals")
+        assert store.openings_of_data("flowers") == openings
         assert store.live_leases() == 0
 
 
