@@ -164,12 +164,12 @@ def _measured(name: str, *, files: Iterable[Path], **rest: object) -> StudyConte
     for file in files:
         with suppress(FileNotFoundError):  # on another machine, or gone already
             sizes[file] = file.stat().st_size
-    values: dict[str, object] = {"trials": 0, "rows": {}, "openings": 0, "optuna_studies": (), **rest}
+    nothing: dict[str, object] = {"trials": 0, "rows": {}, "openings": 0, "optuna_studies": ()}
     return StudyContents(
         study=name,
         files=tuple(sizes),
         bytes=sum(sizes.values()),
-        **values,  # type: ignore[arg-type]
+        **(nothing | rest),  # type: ignore[arg-type]
     )
 
 

@@ -107,11 +107,12 @@ def _refuse_another(store: Store, name: str, *, why: str | None, again: bool) ->
         return
     if not again:
         last = told[-1]
+        scored = f"trial {last.trial}{whose(last, name)}"
         raise ConflictError(
             f"The test split of study '{name}' was opened on {last.opened_at:%Y-%m-%d %H:%M} UTC "
-            f"by {last.who} for trial {last.trial}{whose(last, name)} ({last.why}). A second look makes it a "
-            "validation split. See: selector report. To look all the same, with a reason that "
-            "every later report shows: --again --why REASON."
+            f"by {last.who} for {scored} ({last.why}). A second look makes it a validation split. "
+            "See: selector report. To look all the same, with a reason that every later report "
+            "shows: --again --why REASON."
         )
     if not why:
         raise InputError("--again needs a reason, which every later report shows: --why REASON.")

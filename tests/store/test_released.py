@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -78,6 +79,20 @@ def _reads_as_it_was_written(store_url: str, revision: str) -> None:
         assert store.openings_of_data("flowers") == store.openings_of_data("flowers.finals")
         assert store.openings_of_data("flowers") == openings
         assert store.live_leases() == 0
+
+
+def test_openings_of_an_earlier_schema_outlive_their_study_after_the_upgrade(
+    store_url: str, engine: Engine, results: Results
+) -> None:
+    released.make(engine, "0012", results)
+    database.upgrade(store_url, with_backup=False)
+    with Store.open(store_url) as store:
+        before = store.openings("flowers")
+        store.delete_study("flowers")
+        store.create_study(results.study("trees"))
+        (kept,) = store.openings_of_data("trees")
+    assert (kept,) == tuple(dataclasses.replace(each, study_deleted=True) for each in before)
+    assert [score.test_score for score in kept.scores] == [0.7]
 
 
 @pytest.mark.parametrize("revision", [each for each in revisions() if each != HEAD])

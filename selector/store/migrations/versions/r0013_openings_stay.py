@@ -70,9 +70,7 @@ def _scores_aside() -> Iterator[None]:
 def _fill_in() -> None:
     """Give each opening the name of its study, and the hash of the splits that it looked at."""
     connection = op.get_bind()
-    openings = sa.table(
-        "selector_openings", *map(sa.column, ("study_id", "study", "splits"))
-    )
+    openings = sa.table("selector_openings", *map(sa.column, ("study_id", "study", "splits")))
     studies = sa.table(
         "selector_studies",
         sa.column("id"),
@@ -86,9 +84,7 @@ def _fill_in() -> None:
         connection.execute(
             sa.update(openings)
             .where(openings.c.study_id == study.id)
-            .values(
-                study=study.name, splits=_hash(study.fingerprint, study.data, study.validation)
-            )
+            .values(study=study.name, splits=_hash(study.fingerprint, study.data, study.validation))
         )
 
 
