@@ -241,7 +241,8 @@ def test_reports_and_card_say_that_a_deleted_study_has_looked(
     assert exported.exit_code == 0, exported.stderr
     card = (place / "bundle" / "MODEL_CARD.md").read_text()
     assert "The test split has not been opened for this candidate." in card
-    assert "The same test split was also opened" in card
+    assert "The same test split was also opened:" in card
+    assert "The candidate was trained after the split had first been opened" in card
     earlier = "an earlier study" if name == "colours" else "study"
     assert f"for trial 0 of {earlier} 'colours', deleted since, on the same data: paper" in card
 

@@ -47,6 +47,7 @@ class CardFacts:
     finalist: Finalist | None  # of finals that have ended
     opened: OpenedScore | None  # what it scored on the test split, once that was opened
     other_looks: tuple[Opening, ...]  # at the same test split, that did not score it
+    after_opening: bool  # trained when somebody had seen what that split says
     made_at: dt.datetime
 
 
@@ -134,14 +135,18 @@ def _tested(score: OpenedScore | None, metric: str) -> str:
 
 
 def _other_looks(facts: CardFacts) -> list[str]:
-    """Who else has seen what the test split says: a later choice may have been made with it."""
-    if not facts.other_looks:
-        return []
-    lines = ["", "The same test split was also opened, so a later choice may know of it:", ""]
+    """Who else has seen what the test split says, and whether the candidate is older than that."""
+    lines = ["", "The same test split was also opened:", ""] if facts.other_looks else []
     for look in facts.other_looks:
         where = f"trial {look.trial}{whose(look, facts.study.name)}"
         said = f"{look.opened_at:%Y-%m-%d %H:%M} UTC by {look.who} for {where}: {look.why}"
         lines.append(f"- {_safe(said)}")
+    if facts.after_opening:
+        lines += [
+            "",
+            "The candidate was trained after the split had first been opened, so it may have been "
+            "chosen with its help: a test score is no proof.",
+        ]
     return lines
 
 

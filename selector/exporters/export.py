@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from selector.records import (
 )
 from selector.selection import threshold as thresholds
 from selector.selection.certainty import positive_class
+from selector.selection.seal import begun_after, opened_at
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
 from selector.store import Store
@@ -293,7 +294,8 @@ def _complete(
     """Add what the gate found and the model card, and list every file in bundle.json."""
     bundle.write_json(folder / bundle.PARITY, asdict(parity))
     study, number = source.study, source.candidate.number
-    opened, other_looks = _looks(store, source)
+    looks = store.openings_of_data(study.name)
+    opened, other_looks = _looks(source, looks)
     facts = CardFacts(
         study=study,
         candidate=_ranked(store, source),
@@ -311,6 +313,7 @@ def _complete(
         finalist=_finalist(store, source),
         opened=opened,
         other_looks=other_looks,
+        after_opening=bool(begun_after([source.candidate], opened_at(looks))),
         made_at=dt.datetime.now(dt.UTC),
     )
     (folder / bundle.CARD).write_text(card(facts), encoding="utf-8")
@@ -325,10 +328,12 @@ def _finalist(store: Store, source: _Source) -> Finalist | None:
     return next((f for f in found.finalists if f.trial == source.candidate.number), None)
 
 
-def _looks(store: Store, source: _Source) -> tuple[OpenedScore | None, tuple[Opening, ...]]:
+def _looks(
+    source: _Source, looks: Sequence[Opening]
+) -> tuple[OpenedScore | None, tuple[Opening, ...]]:
     """What the candidate last scored on the test split, if it was, and all looks at others."""
     opened, others = None, []
-    for look in store.openings_of_data(source.study.name):
+    for look in looks:
         by_it = look.is_by(source.study.name)
         own = [s for s in look.scores if by_it and s.trial == source.candidate.number]
         if own:
