@@ -2,7 +2,8 @@
 
 In that order, and what is still to do is always known: until the rows are gone the study is in the
 store, and from then on a note beside the files says which of them are left. So whatever a crash
-leaves, the same call completes.
+leaves, the same call completes. Its openings of the test split stay: what somebody has seen is not
+unseen by a deletion, and the same data may come back in another study.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ def contents(store: Store, name: str, *, artifacts: Path) -> StudyContents:
     """What deleting the study `name` frees; nothing is changed.
 
     Files are those below this machine's `artifacts` that the study wrote: checkpoints, resume
-    folders, pictures, curves. Bundles and files of other stores are none of them. Where a deletion
-    was interrupted, what is left of it. Raises InputError for an unknown study.
+    folders, pictures, curves. Bundles and files of other stores are none of them; nor are openings
+    of the test split. Where a deletion was interrupted, what is left of it. Raises InputError for
+    an unknown study.
     """
     if name.endswith(FINALS):
         raise InputError(
@@ -54,6 +56,7 @@ def contents(store: Store, name: str, *, artifacts: Path) -> StudyContents:
         files=_named(store, name, artifacts),
         trials=sum(len(store.outcomes(part.name)) for part in parts),
         rows=dict(store.count_rows(name)),
+        openings=len(store.openings(name)),
         optuna_studies=_optuna_studies(store, name),
     )
 
@@ -161,12 +164,12 @@ def _measured(name: str, *, files: Iterable[Path], **rest: object) -> StudyConte
     for file in files:
         with suppress(FileNotFoundError):  # on another machine, or gone already
             sizes[file] = file.stat().st_size
-    values: dict[str, object] = {"trials": 0, "rows": {}, "optuna_studies": (), **rest}
+    nothing: dict[str, object] = {"trials": 0, "rows": {}, "openings": 0, "optuna_studies": ()}
     return StudyContents(
         study=name,
         files=tuple(sizes),
         bytes=sum(sizes.values()),
-        **values,  # type: ignore[arg-type]
+        **(nothing | rest),  # type: ignore[arg-type]
     )
 
 

@@ -45,7 +45,7 @@ def verdict(
 ) -> Verdict | None:
     """The pick with its scores; None before the finals have ended or the test split was opened."""
     stored = store.finals(study.name)
-    own = [each for each in openings if each.study == study.name]
+    own = [each for each in openings if each.is_by(study.name)]
     told = [(each, score) for each in own for score in each.scores if score.role == "pick"]
     moment, decided_at = opened_at(openings), None if stored is None else stored.decided_at
     if stored is not None and stored.pick is not None:

@@ -29,6 +29,7 @@ from selector.selection import resample
 from selector.selection.best import references
 from selector.selection.certainty import positive_class
 from selector.selection.intervals import percentile_interval
+from selector.selection.seal import whose
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
 from selector.store import Store, study_lock
@@ -52,9 +53,9 @@ def open_test_split(
 
     Relative paths of the study's data start at `folder`, by default the one its last run used.
     Raises ConflictError where the split was opened before, for this study or another one on the
-    same data, and `again` is not given, or where the data is no longer that of the study;
-    InputError where there is nothing to score. Nothing is recorded before everything else has
-    proved to work.
+    same data, deleted or not, and `again` is not given, or where the data is no longer that of
+    the study; InputError where there is nothing to score. Nothing is recorded before everything
+    else has proved to work.
     """
     study = store.require_study(name)
     _refuse_another(store, name, why=why, again=again)
@@ -106,12 +107,12 @@ def _refuse_another(store: Store, name: str, *, why: str | None, again: bool) ->
         return
     if not again:
         last = told[-1]
-        whose = "" if last.study == name else f" of study '{last.study}' on the same data"
+        scored = f"trial {last.trial}{whose(last, name)}"
         raise ConflictError(
             f"The test split of study '{name}' was opened on {last.opened_at:%Y-%m-%d %H:%M} UTC "
-            f"by {last.who} for trial {last.trial}{whose} ({last.why}). A second look makes it a "
-            "validation split. See: selector report. To look all the same, with a reason that "
-            "every later report shows: --again --why REASON."
+            f"by {last.who} for {scored} ({last.why}). A second look makes it a validation split. "
+            "See: selector report. To look all the same, with a reason that every later report "
+            "shows: --again --why REASON."
         )
     if not why:
         raise InputError("--again needs a reason, which every later report shows: --why REASON.")

@@ -14,12 +14,15 @@ import pytest
 
 from selector import deletion
 from selector.errors import ConflictError, InputError, UnavailableError
-from selector.records import Heat, Lease
+from selector.records import Heat, Lease, OpeningStart
 from selector.search.storage import opened_storage
 from selector.store import Store
 from selector.training import save_checkpoint
 from tests.conftest import Results
 
+OPENING = OpeningStart(
+    study="flowers", trial=1, who="ada@here", why="paper", fingerprint="sha256:0123", samples=50
+)
 KILL = """
 import os, signal, sys
 from pathlib import Path
@@ -101,12 +104,14 @@ def test_all_of_a_study_goes_and_nothing_else(store: Store, artifacts: Path) -> 
     other = _write(artifacts / "flowers/resume/trial-0005-ffffffff/state-2.safetensors")
     store.release_trial("flowers", 5)
     before = store.trials("flowers.v2.trees")
+    store.begin_opening(OPENING)
     going = deletion.contents(store, "flowers", artifacts=artifacts)
     assert going.trials == 7
     assert going.rows["selector_trials"] == 7
     assert going.rows["selector_studies"] == 2
     assert going.rows["selector_predictions"] == 3
     assert going.optuna_studies == ("flowers", "flowers.finals", "flowers.v2")
+    assert going.openings == 1 and "selector_openings" not in going.rows
     assert len(going.files) == 7 and going.bytes > 60
     assert store.trials("flowers") != ()
 
@@ -115,6 +120,8 @@ def test_all_of_a_study_goes_and_nothing_else(store: Store, artifacts: Path) -> 
     assert [row.name for row in store.studies()] == ["flowers.v2.trees"]
     assert store.study("flowers.finals") is None
     assert store.trials("flowers.v2.trees") == before
+    (stays,) = store.openings_of_data("flowers.v2.trees")
+    assert (stays.study, stays.study_deleted, stays.why) == ("flowers", True, "paper")
     assert _optuna_names(store) == {"flowers.v2.trees", "flowers.vx"}
     # Of another store's study of this name, and of nobody else.
     assert [p for p in artifacts.rglob("*") if p.is_file()] == [other]
@@ -186,6 +193,7 @@ def test_rows_go_where_no_artifacts_are_on_this_machine(store: Store, artifacts:
 def test_a_deletion_that_was_killed_is_completed_by_the_same_call(
     step: str, store: Store, artifacts: Path
 ) -> None:
+    store.begin_opening(OPENING)
     killed = subprocess.run(
         [sys.executable, "-c", KILL, step, store.url, str(artifacts)],
         env={**os.environ},
@@ -197,6 +205,7 @@ def test_a_deletion_that_was_killed_is_completed_by_the_same_call(
 
     deletion.delete(store, "flowers", artifacts=artifacts)
 
+    assert [look.study for look in store.openings_of_data("flowers.v2.trees")] == ["flowers"]
     assert store.study("flowers") is None
     assert _optuna_names(store) == {"flowers.v2.trees", "flowers.vx"}
     assert _left(artifacts) == []

@@ -41,6 +41,7 @@ pruner: none
 budget: {trials: 3, epochs: 2}
 finals: {top: 2, seeds: 2}
 """
+SHORT = ("finals=off", "budget.trials=1")  # overrides for a study of one trial
 CLASSES = ("blue", "green", "red")
 
 
@@ -185,6 +186,67 @@ def test_another_study_on_the_same_data_is_told_of_the_opening(finished: Path) -
     assert other.openings == ()
 
 
+@pytest.fixture
+def reborn(name: str, place: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """What the run of study `name` said, after `colours` was opened and deleted."""
+    monkeypatch.setenv("SELECTOR_STORE", store_url)
+    run("study.yaml", overrides=SHORT)
+    assert unseal("-q", "--why", "paper").exit_code == 0
+    deleted = selector("delete", "colours", "--yes")
+    assert deleted.exit_code == 0, deleted.stderr
+    assert "stays   1 opening of the test split: other studies" in deleted.stderr
+    overrides = [word for each in (f"name={name}", *SHORT) for word in ("--set", each)]
+    return selector("run", "study.yaml", *overrides)
+
+
+@pytest.mark.parametrize("name", ["colours", "hues"])
+def test_a_deletion_is_no_way_round_the_seal(name: str, reborn: Result) -> None:
+    assert reborn.exit_code == 0, reborn.stderr
+    said = [line for line in reborn.stderr.splitlines() if line.startswith("seal ")]
+    assert len(said) == 1 and "for colours:0, a study deleted since" in said[0]
+
+    refused = selector("unseal", name, "-q")
+    assert refused.exit_code == 3
+    whose = "an earlier study" if name == "colours" else "study"
+    words = f"for trial 0 of {whose} 'colours', deleted since, on the same data (paper)"
+    assert words in refused.stderr
+
+    again = selector("unseal", name, "-q", "--again", "--why", "new idea")
+    assert again.exit_code == 0, again.stderr
+    report = " ".join(selector("report", name).stdout.split())
+    assert "It was opened 2 times" in report and "for trial 0: new idea" in report
+    # Its own images in other splits: another test split, that nobody has seen.
+    other = run("study.yaml", overrides=["name=far", "data.limit=40", *SHORT])
+    assert other.openings == ()
+    assert selector("unseal", "far", "-q").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["colours", "hues"])
+def test_reports_and_card_say_that_a_deleted_study_has_looked(
+    name: str, reborn: Result, place: Path
+) -> None:
+    for report in (selector("report", name), selector("show", name)):
+        said = " ".join(report.stdout.split())
+        assert "for trial colours:0, a study deleted since: paper" in said
+        assert "colours:0 (deleted)" in said
+        assert "chosen with its help possible: trial 0." in said
+    page = selector("report", name, "--format", "html")
+    assert "for trial colours:0, a study deleted since: paper" in page.stdout
+    document = json.loads(selector("report", name, "--format", "json").stdout)
+    looks = [(each["study"], each["study_deleted"]) for each in document["openings"]]
+    assert looks == [("colours", True)]
+    assert "verdict" not in document  # what a trial of the deleted study scored is none of it
+
+    exported = selector("export", name, "--output", "bundle")
+    assert exported.exit_code == 0, exported.stderr
+    card = (place / "bundle" / "MODEL_CARD.md").read_text()
+    assert "The test split has not been opened for this candidate." in card
+    assert "The same test split was also opened:" in card
+    assert "The candidate was trained after the split had first been opened" in card
+    earlier = "an earlier study" if name == "colours" else "study"
+    assert f"for trial 0 of {earlier} 'colours', deleted since, on the same data: paper" in card
+
+
 def test_a_run_after_an_opening_says_so_and_the_report_marks_what_it_adds(finished: Path) -> None:
     assert unseal("-q").exit_code == 0
 
@@ -245,11 +307,13 @@ def test_other_data_than_the_studys_is_no_test_of_it(finished: Path) -> None:
 
 
 def test_the_data_is_found_where_the_study_file_of_the_run_lay(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(finished / "selector-artifacts"))
+    # A run of its own: the folder of another test's run may be gone.
+    run("study.yaml", overrides=SHORT)
+    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(place / "selector-artifacts"))
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    store = f"sqlite:///{finished / 'selector.db'}"
+    store = f"sqlite:///{place / 'selector.db'}"
     result = selector("unseal", "colours", "-q", "--store", store)
     assert result.exit_code == 0, result.stderr
 

@@ -67,8 +67,8 @@ def delete(
 ) -> None:
     """Delete a study: its trials, its rows, its files here. Exported bundles stay.
 
-    Says first what goes, and asks for the study's name. What was interrupted is completed by the
-    same command.
+    So do openings of the test split: what was seen stays seen. Says first what goes, and asks for
+    the study's name. What was interrupted is completed by the same command.
     """
     with reading(store) as opened:
         # Inside, for it takes seconds to import what deletes.
@@ -96,11 +96,14 @@ def _lines(going: StudyContents) -> tuple[str, ...]:
         for table, count in going.rows.items()
     )
     rows = sum(going.rows.values())
+    opened = f"{going.openings} opening{'' if going.openings == 1 else 's'} of the test split"
+    why = "other studies on the same data are still told that somebody has looked"
     return (
         f"study   {going.study}: {going.trials:,} trials, those of its finals included",
         f"store   {rows:,} rows" + (f" ({tables})" if tables else ""),
         f"optuna  {', '.join(going.optuna_studies) or 'nothing'}",
         f"files   {len(going.files):,} here, {size(going.bytes)}; exported bundles stay",
+        *((f"stays   {opened}: {why}",) if going.openings else ()),
     )
 
 

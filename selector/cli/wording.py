@@ -110,10 +110,11 @@ def change_lines(changed: StudyChanged) -> tuple[str, ...]:
 def seal_line(broken: SealBroken) -> str:
     """That somebody has seen test scores, and what it means for what comes."""
     opening = broken.opening
+    gone = ", a study deleted since" if opening.study_deleted else ""
     return (
         f"seal    the test split was opened {figures.moment(opening.opened_at)} UTC by "
-        f"{figures.safe(opening.who)} for {figures.safe(opening.study)}:{opening.trial}: what is "
-        "chosen from now on may be chosen with its help"
+        f"{figures.safe(opening.who)} for {figures.safe(opening.study)}:{opening.trial}{gone}: "
+        "what is chosen from now on may be chosen with its help"
     )
 
 

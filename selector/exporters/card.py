@@ -18,10 +18,12 @@ from selector.records import (
     LeaderboardRow,
     Licence,
     OpenedScore,
+    Opening,
     ParityReport,
     StudyRow,
     Threshold,
 )
+from selector.selection.seal import whose
 from selector.spec.schema import LimitsSpec
 
 _CONFUSED = 5  # pairs of classes listed
@@ -44,6 +46,8 @@ class CardFacts:
     limits: LimitsSpec
     finalist: Finalist | None  # of finals that have ended
     opened: OpenedScore | None  # what it scored on the test split, once that was opened
+    other_looks: tuple[Opening, ...]  # at the same test split, that did not score it
+    after_opening: bool  # trained when somebody had seen what that split says
     made_at: dt.datetime
 
 
@@ -99,7 +103,7 @@ def _scores(facts: CardFacts) -> list[str]:
     ]
     if facts.finalist is not None:
         lines += ["", _finals(facts.finalist, metric)]
-    lines += ["", _tested(facts.opened, metric)]
+    lines += ["", _tested(facts.opened, metric), *_other_looks(facts)]
     if facts.threshold is not None:
         lines += ["", _threshold(facts.threshold)]
     others = [(name, f"{value:.4f}") for name, value in row.metrics.items() if name != metric]
@@ -128,6 +132,22 @@ def _tested(score: OpenedScore | None, metric: str) -> str:
         f"{score.ci_low:.4f} to {score.ci_high:.4f}; "
         f"{score.test_score - score.validation_score:+.4f} against validation."
     )
+
+
+def _other_looks(facts: CardFacts) -> list[str]:
+    """Who else has seen what the test split says, and whether the candidate is older than that."""
+    lines = ["", "The same test split was also opened:", ""] if facts.other_looks else []
+    for look in facts.other_looks:
+        where = f"trial {look.trial}{whose(look, facts.study.name)}"
+        said = f"{look.opened_at:%Y-%m-%d %H:%M} UTC by {look.who} for {where}: {look.why}"
+        lines.append(f"- {_safe(said)}")
+    if facts.after_opening:
+        lines += [
+            "",
+            "The candidate was trained after the split had first been opened, so it may have been "
+            "chosen with its help: a test score is no proof.",
+        ]
+    return lines
 
 
 def _threshold(threshold: Threshold) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from selector.records import (
     Finalist,
     LeaderboardRow,
     OpenedScore,
+    Opening,
     ParityReport,
     StudyRow,
     Threshold,
@@ -33,6 +34,7 @@ from selector.records import (
 )
 from selector.selection import threshold as thresholds
 from selector.selection.certainty import positive_class
+from selector.selection.seal import begun_after, opened_at
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
 from selector.store import Store
@@ -292,6 +294,8 @@ def _complete(
     """Add what the gate found and the model card, and list every file in bundle.json."""
     bundle.write_json(folder / bundle.PARITY, asdict(parity))
     study, number = source.study, source.candidate.number
+    looks = store.openings_of_data(study.name)
+    opened, other_looks = _looks(source, looks)
     facts = CardFacts(
         study=study,
         candidate=_ranked(store, source),
@@ -307,7 +311,9 @@ def _complete(
         shipped=met,
         limits=source.spec.limits,
         finalist=_finalist(store, source),
-        opened=_opened(store, source),
+        opened=opened,
+        other_looks=other_looks,
+        after_opening=bool(begun_after([source.candidate], opened_at(looks))),
         made_at=dt.datetime.now(dt.UTC),
     )
     (folder / bundle.CARD).write_text(card(facts), encoding="utf-8")
@@ -322,16 +328,19 @@ def _finalist(store: Store, source: _Source) -> Finalist | None:
     return next((f for f in found.finalists if f.trial == source.candidate.number), None)
 
 
-def _opened(store: Store, source: _Source) -> OpenedScore | None:
-    """What the candidate last scored on the test split; None where nobody asked for that."""
-    number = source.candidate.number
-    told = [
-        score
-        for opening in store.openings(source.study.name)
-        for score in opening.scores
-        if score.trial == number
-    ]
-    return told[-1] if told else None
+def _looks(
+    source: _Source, looks: Sequence[Opening]
+) -> tuple[OpenedScore | None, tuple[Opening, ...]]:
+    """What the candidate last scored on the test split, if it was, and all looks at others."""
+    opened, others = None, []
+    for look in looks:
+        by_it = look.is_by(source.study.name)
+        own = [s for s in look.scores if by_it and s.trial == source.candidate.number]
+        if own:
+            opened = own[-1]
+        elif look.scores:  # without, nobody has seen anything
+            others.append(look)
+    return opened, tuple(others)
 
 
 def _ranked(store: Store, source: _Source) -> LeaderboardRow:

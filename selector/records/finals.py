@@ -123,6 +123,7 @@ class OpeningStart:
 class Opening:
     """One look at the test split; without scores it ended before anybody learned anything.
 
+    It stays when its study is deleted, and is then none of a later study of the same name.
     `no_reference` says in words why no reference was scored beside the pick.
     """
 
@@ -136,3 +137,8 @@ class Opening:
     opened_at: dt.datetime
     scores: tuple[OpenedScore, ...]
     no_reference: str | None = None
+    study_deleted: bool = False
+
+    def is_by(self, study: str) -> bool:
+        """Whether the study of this name that is in the store now looked."""
+        return self.study == study and not self.study_deleted

@@ -34,11 +34,15 @@ class StoreUpgrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyContents:
-    """All that a study has in a store and on this machine's disk; `rows` counts by table."""
+    """All that a study has in a store and on this machine's disk; `rows` counts by table.
+
+    `openings` of the test split are none of what goes with it.
+    """
 
     study: str
     trials: int  # of the search and its finals
     rows: Mapping[str, int]
+    openings: int
     optuna_studies: tuple[str, ...]
     files: tuple[Path, ...]
     bytes: int

@@ -43,7 +43,8 @@ def tables(finals: Finals | None, verdict: Verdict | None) -> tuple[ShownTable, 
 def opening_tables(openings: Sequence[Opening], study: str) -> tuple[ShownTable, ...]:
     """Every look at the test split, with the scores side by side; `notes` say by whom and why.
 
-    A trial of another study than `study` stands there as `OTHER:3`.
+    A trial of another study than `study` stands there as `OTHER:3`, and says where that one is
+    deleted.
     """
     columns = (
         Column("opened (UTC)", drop=2),
@@ -91,9 +92,10 @@ def opening_notes(openings: Sequence[Opening], study: str) -> tuple[str, ...]:
     """When the test split was opened, by whom and why, and what it means that it was not once."""
     lines = []
     for each in openings:
+        gone = ", a study deleted since" if each.study_deleted else ""
         lines.append(
             f"Test split opened {figures.moment(each.opened_at)} UTC by {figures.safe(each.who)} "
-            f"for trial {_trial(each, each.trial, study)}: {figures.safe(each.why)}"
+            f"for trial {_trial(each, each.trial, study)}{gone}: {figures.safe(each.why)}"
         )
         if each.scores and each.no_reference is not None:
             why = figures.safe(each.no_reference)
@@ -204,12 +206,14 @@ def _cells(row: Finalist, *, several_tied: bool) -> tuple[str, ...]:
 
 
 def _test_cells(opening: Opening, score: OpenedScore | None, study: str) -> tuple[str, ...]:
+    gone = " (deleted)" if opening.study_deleted else ""
     if score is None:
-        return (_trial(opening, opening.trial, study), *(figures.MISSING,) * 3, "not finished")
+        trial = f"{_trial(opening, opening.trial, study)}{gone}"
+        return (trial, *(figures.MISSING,) * 3, "not finished")
     role = "" if score.role == "pick" else ", reference"
     change = gap(score)
     return (
-        f"{_trial(opening, score.trial, study)}{role}",
+        f"{_trial(opening, score.trial, study)}{gone}{role}",
         figures.score(score.validation_score),
         figures.score(score.test_score),
         figures.interval(score.ci_low, score.ci_high),
@@ -219,4 +223,4 @@ def _test_cells(opening: Opening, score: OpenedScore | None, study: str) -> tupl
 
 def _trial(opening: Opening, number: int, study: str) -> str:
     """A trial by its number, of another study with that one's name."""
-    return str(number) if opening.study == study else f"{figures.safe(opening.study)}:{number}"
+    return str(number) if opening.is_by(study) else f"{figures.safe(opening.study)}:{number}"

@@ -13,6 +13,16 @@ def opened_at(openings: Sequence[Opening]) -> dt.datetime | None:
     return min((each.opened_at for each in openings if each.scores), default=None)
 
 
+def whose(opening: Opening, study: str) -> str:
+    """What to add to a trial's number: nothing for one of `study`, else which study it was of."""
+    if opening.is_by(study):
+        return ""
+    if not opening.study_deleted:
+        return f" of study '{opening.study}' on the same data"
+    earlier = "an earlier study" if opening.study == study else "study"
+    return f" of {earlier} '{opening.study}', deleted since, on the same data"
+
+
 def begun_after(trials: Iterable[TrialRow], moment: dt.datetime | None) -> tuple[int, ...]:
     """The numbers of the trials that began after `moment`; none where that is None."""
     if moment is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import zlib
 from typing import Any
@@ -43,6 +44,17 @@ def pack_validation(data: DataSummary) -> bytes:
         "audit": dataclasses.asdict(data.audit),
     }
     return zlib.compress(json.dumps(plain).encode())
+
+
+def splits_hash(data: DataSummary) -> str:
+    """A hash that two studies share where they have the same images in the same splits.
+
+    What is drawn for the test split follows from images, shares and seed. The seed shows in who
+    validates, the shares in how many of each class lie where.
+    """
+    counts = {name: dict(each) for name, each in data.class_counts.items()}
+    plain = json.dumps([data.fingerprint, list(data.validation_ids), counts], sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def unpack_summary(fingerprint: str, plain: dict[str, Any], validation: bytes) -> DataSummary:

@@ -6,17 +6,20 @@ import datetime as dt
 import math
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, select
 
-from selector.records import DataSummary, OpenedScore, Opening, OpeningStart
-from selector.store.studies import find_study, study_id
-from selector.store.tables import OpenedScoreTable, OpeningTable, StudyTable
+from selector.records import OpenedScore, Opening, OpeningStart
+from selector.store.encode import splits_hash
+from selector.store.studies import find_study, study_id, unknown_study
+from selector.store.tables import OpenedScoreTable, OpeningTable
 
 
 def begin_opening(connection: Connection, start: OpeningStart) -> int:
     """Record that the test split is about to be read; the opening's key."""
     values = {
         "study_id": study_id(connection, start.study),
+        "study": start.study,
+        "splits": _splits(connection, start.study),
         "trial": start.trial,
         "who": start.who,
         "why": start.why,
@@ -48,18 +51,35 @@ def record_test_scores(connection: Connection, opening: int, scores: Sequence[Op
 
 
 def list_openings(connection: Connection, study: str) -> tuple[Opening, ...]:
-    """Every look at the test split of a study, the earliest first."""
+    """Every look at the test split by a study, the earliest first."""
+    return _openings(connection, OpeningTable.study_id == study_id(connection, study))
+
+
+def list_openings_of_data(connection: Connection, study: str) -> tuple[Opening, ...]:
+    """Every look at the test split of a study by it or another one, the earliest first.
+
+    Others count where they have the same images in the same splits, whatever they are called, and
+    also when they have been deleted since.
+    """
+    return _openings(connection, OpeningTable.splits == _splits(connection, study))
+
+
+def _splits(connection: Connection, study: str) -> str:
+    row = find_study(connection, study)
+    if row is None:
+        raise unknown_study(connection, study)
+    return splits_hash(row.data)
+
+
+def _openings(connection: Connection, which: ColumnElement[bool]) -> tuple[Opening, ...]:
     table = OpeningTable
-    rows = connection.execute(
-        select(table.__table__)
-        .where(table.study_id == study_id(connection, study))
-        .order_by(table.id)
-    ).all()
+    rows = connection.execute(select(table.__table__).where(which).order_by(table.id)).all()
     scores = _scores_by_opening(connection, [row.id for row in rows])
     return tuple(
         Opening(
             id=row.id,
-            study=study,
+            study=row.study,
+            study_deleted=row.study_id is None,
             trial=row.trial,
             who=row.who,
             why=row.why,
@@ -70,43 +90,6 @@ def list_openings(connection: Connection, study: str) -> tuple[Opening, ...]:
             no_reference=row.no_reference,
         )
         for row in rows
-    )
-
-
-def list_openings_of_data(connection: Connection, study: str) -> tuple[Opening, ...]:
-    """Every look at the test split of a study by it or another one, the earliest first.
-
-    Others count where they have the same images in the same splits, whatever they are called.
-    """
-    openings = list(list_openings(connection, study))
-    own = find_study(connection, study)
-    for name in _others_that_looked(connection, study):
-        other = find_study(connection, name)
-        if own is not None and other is not None and _same_splits(own.data, other.data):
-            openings += list_openings(connection, name)
-    return tuple(sorted(openings, key=lambda opening: opening.id))
-
-
-def _others_that_looked(connection: Connection, study: str) -> Sequence[str]:
-    """The other studies on the same images with an opening; to compare splits costs more."""
-    fingerprint = select(StudyTable.fingerprint).where(StudyTable.name == study).scalar_subquery()
-    return connection.scalars(
-        select(StudyTable.name)
-        .join(OpeningTable, OpeningTable.study_id == StudyTable.id)
-        .where(StudyTable.fingerprint == fingerprint, StudyTable.name != study)
-        .distinct()
-    ).all()
-
-
-def _same_splits(one: DataSummary, other: DataSummary) -> bool:
-    """Whether the test splits are the same: what is drawn follows from images, shares and seed.
-
-    The seed shows in who validates, the shares in how many of each class lie where.
-    """
-    return (
-        one.fingerprint == other.fingerprint
-        and one.validation_ids == other.validation_ids
-        and one.class_counts == other.class_counts
     )
 
 

@@ -122,7 +122,7 @@ class Store(Service):
             studies.update_study(connection, study)
 
     def delete_study(self, name: str) -> None:
-        """Delete a study with its runs, trials and all they left; files are not touched."""
+        """Delete a study with all it left but its openings; files are not touched."""
         with self._transaction(self._writing) as connection:
             studies.delete_study(connection, name)
 

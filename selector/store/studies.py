@@ -101,7 +101,10 @@ def _values(study: StudyRow) -> dict[str, Any]:
 
 
 def delete_study(connection: Connection, name: str) -> None:
-    """Delete a study and all that hangs on it, its finals and its schedule too."""
+    """Delete a study and all that hangs on it, its finals and its schedule too.
+
+    Its openings of the test split stay: what was seen of the data stays seen.
+    """
     key = study_id(connection, name)
     for table in (FiringTable, ScheduleTable):
         connection.execute(delete(table).where(table.study == name))

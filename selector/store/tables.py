@@ -220,14 +220,16 @@ class HeatTable(Table):
 
 
 class OpeningTable(Table):
-    """One look at the test split of a study."""
+    """One look at the test split of a study; it stays when the study is deleted."""
 
     __tablename__ = "selector_openings"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), index=True
+    study_id: Mapped[int | None] = mapped_column(
+        ForeignKey("selector_studies.id", ondelete="SET NULL"), index=True
     )
+    study: Mapped[str] = mapped_column(String(200))  # its name, also when it is gone
+    splits: Mapped[str] = mapped_column(String(64), index=True)  # whose test split it was
     trial: Mapped[int]
     who: Mapped[str]
     why: Mapped[str]

@@ -153,6 +153,7 @@ def test_card_tells_what_finals_and_the_test_split_found(settings: Path, tmp_pat
     assert f"mean f1_macro {pick.mean:.4f} over 2 runs, standard deviation {pick.sd:.4f}" in card
     score = next(each for each in opening.scores if each.role == "pick")
     assert "The test split has not been opened" in sealed and "has not been opened" not in card
+    assert "also opened" not in card and "after the split had first been opened" not in card
     assert (
         f"f1_macro {score.test_score:.4f}, 95% interval {score.ci_low:.4f} to {score.ci_high:.4f}; "
         f"{score.test_score - score.validation_score:+.4f} against validation" in card

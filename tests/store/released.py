@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, Table, inspect, select
 
-from selector.store.encode import pack_floats, pack_validation, summary_to_plain
+from selector.store.encode import pack_floats, pack_validation, splits_hash, summary_to_plain
 from selector.store.migrate import alembic_config
 from tests.conftest import Results
 
@@ -113,6 +113,8 @@ def rows(results: Results) -> dict[str, list[dict[str, Any]]]:
             {
                 "id": 1,
                 "study_id": 1,
+                "study": "flowers",
+                "splits": splits_hash(study.data),
                 "trial": 0,
                 "who": "ann",
                 "why": "to ship",

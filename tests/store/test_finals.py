@@ -13,6 +13,8 @@ from sqlalchemy import func, select
 from selector.errors import ConflictError, InputError
 from selector.records import Heat, OpenedScore, OpeningStart
 from selector.store import Store
+from selector.store.engine import writing
+from selector.store.migrate import alembic_config
 from selector.store.tables import FinalsTable, HeatTable, OpenedScoreTable, OpeningTable
 
 START = OpeningStart(
@@ -100,16 +102,64 @@ def test_openings_come_back_in_order_with_what_they_told(filled: Store) -> None:
         filled.openings("flours")
 
 
-def test_all_of_it_goes_with_its_study(filled: Store, results: Any) -> None:
+def test_finals_go_with_their_study_and_openings_stay(filled: Store, results: Any) -> None:
     with_finals(filled, results)
     filled.record_test_scores(filled.begin_opening(START), [SCORE])
-    tables = (FinalsTable, HeatTable, OpeningTable, OpenedScoreTable)
-    assert all(rows(filled, table) for table in tables)
+    gone, kept = (FinalsTable, HeatTable), (OpeningTable, OpenedScoreTable)
+    assert all(rows(filled, table) for table in gone + kept)
+    counted = filled.count_rows("flowers")
+    assert not {table.__tablename__ for table in kept} & counted.keys()
 
     filled.delete_study("flowers")
 
-    assert not any(rows(filled, table) for table in tables)
+    assert not any(rows(filled, table) for table in gone)
+    assert [rows(filled, table) for table in kept] == [1, 1]
     assert filled.study("flowers.finals") is None
+
+
+@pytest.mark.parametrize("name", ["flowers", "trees"])
+def test_a_deleted_study_has_looked_for_every_later_one_and_is_none_of_them(
+    name: str, filled: Store, results: Any
+) -> None:
+    filled.record_test_scores(filled.begin_opening(START), [SCORE])
+    (before,) = filled.openings("flowers")
+    assert before.is_by("flowers") and not before.study_deleted
+    filled.delete_study("flowers")
+    results.fill(filled, name=name)
+
+    assert filled.openings(name) == ()  # it has not looked itself
+    assert filled.openings_of_data(name) == (dataclasses.replace(before, study_deleted=True),)
+    assert not filled.openings_of_data(name)[0].is_by(name)
+    filled.begin_opening(dataclasses.replace(START, study=name))
+    assert [each.is_by(name) for each in filled.openings_of_data(name)] == [False, True]
+    assert [each.study_deleted for each in filled.openings_of_data(name)] == [True, False]
+    # Both at once, and again: whoever looked first is still known.
+    filled.delete_study(name)
+    results.fill(filled, name=name)
+    assert [each.study_deleted for each in filled.openings_of_data(name)] == [True, True]
+
+
+def test_an_earlier_schema_has_a_place_for_the_openings_of_studies_that_are_there(
+    filled: Store, results: Any
+) -> None:
+    from alembic import command
+
+    results.fill(filled, name="trees")
+    for name in ("flowers", "trees"):
+        start = dataclasses.replace(START, study=name)
+        filled.record_test_scores(filled.begin_opening(start), [SCORE])
+    kept, gone = filled.openings_of_data("flowers")
+    filled.delete_study(gone.study)
+
+    revisions = alembic_config()
+    for step, revision in ((command.downgrade, "0012"), (command.upgrade, "head")):
+        with writing(filled.engine).begin() as connection:
+            revisions.attributes["connection"] = connection
+            step(revisions, revision)
+
+    assert filled.openings_of_data("flowers") == (kept,)
+    filled.delete_study("flowers")
+    assert rows(filled, OpenedScoreTable) == 1
 
 
 def test_an_opening_is_that_of_every_study_with_the_same_images_in_the_same_splits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -69,8 +70,29 @@ def _reads_as_it_was_written(store_url: str, revision: str) -> None:
         assert len(store.proxies("flowers")) == (revision >= "0002")
         assert len(store.costs("flowers")) == (revision >= "0005")
         assert (store.finals("flowers") is not None) == (revision >= "0004")
-        assert len(store.openings("flowers")) == (revision >= "0004")
+        openings = store.openings("flowers")
+        assert [each.study for each in openings] == ["flowers"] * (revision >= "0004")
+        assert [score.test_score for each in openings for score in each.scores] == [0.7] * len(
+            openings
+        )
+        # What an upgrade says of the splits is what the program says.
+        assert store.openings_of_data("flowers") == store.openings_of_data("flowers.finals")
+        assert store.openings_of_data("flowers") == openings
         assert store.live_leases() == 0
+
+
+def test_openings_of_an_earlier_schema_outlive_their_study_after_the_upgrade(
+    store_url: str, engine: Engine, results: Results
+) -> None:
+    released.make(engine, "0012", results)
+    database.upgrade(store_url, with_backup=False)
+    with Store.open(store_url) as store:
+        before = store.openings("flowers")
+        store.delete_study("flowers")
+        store.create_study(results.study("trees"))
+        (kept,) = store.openings_of_data("trees")
+    assert (kept,) == tuple(dataclasses.replace(each, study_deleted=True) for each in before)
+    assert [score.test_score for score in kept.scores] == [0.7]
 
 
 @pytest.mark.parametrize("revision", [each for each in revisions() if each != HEAD])

@@ -49,7 +49,8 @@ class Boards:
             store.outcomes(study),
             finals,
             store.outcomes(finals.name) if finals else (),
-            len(store.openings(study)),
+            # Those of other studies are shown too, with their scores, and whether those are gone.
+            tuple((o.id, len(o.scores), o.study_deleted) for o in store.openings_of_data(study)),
             len(store.runs(study)),
         )
 
