@@ -72,8 +72,8 @@ class HeldStorage(_CachedStorage):
         return True
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        self._known.clear()
         if not self._held or template_trial is not None:
+            self._known.clear()
             return super().create_new_trial(study_id, template_trial)
         self._draft = FrozenTrial(
             number=len(self.get_all_trials(study_id, deepcopy=False)),
