@@ -134,10 +134,10 @@ class _Case:
             )
         pick = candidate_of(self.store, study.name)
         if not self.decisions:
-            return self._swap(pick, "first", "there was none before")
+            return self._record(pick, "first", "there was none before")
         champion = self.decisions[-1].champion
         if (champion.study, champion.trial) == (study.name, pick.number):
-            return self._stay(pick, "kept", "the champion is still the pick")
+            return self._record(pick, "kept", "the champion is still the pick")
         predictor = open_bundle(bundle_of(champion))
         hindrance = _other_classes(predictor, study)
         if hindrance is None:
@@ -145,13 +145,13 @@ class _Case:
             hindrance = too_few(study, unknown)
         if hindrance is not None:
             if accept:
-                return self._swap(pick, "swap", f"accepted by hand although {hindrance}")
-            left = self._stay(pick, "undecided", hindrance)
+                return self._record(pick, "swap", f"accepted by hand although {hindrance}")
+            left = self._record(pick, "undecided", hindrance)
             return replace(left, reason=f"{hindrance}. {_ways_out(study.name, pick.number)}")
         found = self._challenge(champion, predictor, pick, unknown=unknown)
         if is_better(found):
-            return self._swap(pick, "swap", _said(found), challenge=found)
-        return self._stay(pick, "kept", _said(found), challenge=found)
+            return self._record(pick, "swap", _said(found), challenge=found)
+        return self._record(pick, "kept", _said(found), challenge=found)
 
     def _challenge(
         self, champion: Champion, predictor: BundlePredictor, pick: TrialRow, *, unknown: Mask
@@ -184,45 +184,27 @@ class _Case:
         marks = data.marks_of(self.prepared.dataset, "validation")
         return np.array([known.isdisjoint(each) for each in marks], dtype=bool)
 
-    def _swap(
-        self,
-        pick: TrialRow,
-        action: _Action,
-        reason: str,
-        *,
-        challenge: Challenge | None = None,
-    ) -> Renewal:
-        """Export the pick through the gate, then make it the champion."""
-        study, family = self.edition.study, self.edition.name
-        made = exported(self.store, family, study, pick, base=self.prepared.base)
-        return self._record(pick, action, reason, champion=made, challenge=challenge)
-
-    def _stay(
-        self,
-        pick: TrialRow,
-        action: _Action,
-        reason: str,
-        *,
-        challenge: Challenge | None = None,
-    ) -> Renewal:
-        champion = self.decisions[-1].champion
-        return self._record(pick, action, reason, champion=champion, challenge=challenge)
-
     def _record(
         self,
         pick: TrialRow,
         action: _Action,
         reason: str,
         *,
-        champion: Champion | NewChampion,
-        challenge: Challenge | None,
+        challenge: Challenge | None = None,
     ) -> Renewal:
+        """Put on record what is to be done; a new champion passes the gate before."""
+        study, family = self.edition.study, self.edition.name
         before = self.decisions[-1].champion if self.decisions else None
+        champion: Champion | NewChampion = (
+            exported(self.store, family, study, pick, base=self.prepared.base)
+            if action in ("first", "swap")
+            else self.decisions[-1].champion
+        )
         done = self.store.champions.decide(
-            self.edition.name,
+            family,
             Decision(
                 action=action,
-                study=self.edition.study,
+                study=study,
                 trial=pick.number,
                 reason=reason,
                 who=who(),
@@ -235,10 +217,10 @@ class _Case:
         if done.champion != before:
             announce_swap(self.prepared, done.champion, before, reason=reason, observe=self.observe)
         return Renewal(
-            name=self.edition.name,
+            name=family,
             outcome=action,
             reason=reason,
-            edition=self.edition.study,
+            edition=study,
             champion=done.champion,
             challenge=challenge,
         )

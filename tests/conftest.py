@@ -142,14 +142,20 @@ def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def bare_garden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: empty, with everything that a run leaves below it."""
+    enter(tmp_path, monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture
+def bare_garden(own_place: Path) -> Path:
     """The current folder: a study of flowers, its pictures in spring, nothing run yet."""
     from tests.garden import SPRING, STUDY, grow
 
-    enter(tmp_path, monkeypatch)
-    (tmp_path / "study.yaml").write_text(STUDY)
-    grow(tmp_path / "images", SPRING, seed=1)
-    return tmp_path
+    (own_place / "study.yaml").write_text(STUDY)
+    grow(own_place / "images", SPRING, seed=1)
+    return own_place
 
 
 @pytest.fixture(scope="session")

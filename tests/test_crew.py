@@ -33,10 +33,8 @@ budget: {trials: 8}
 
 
 @pytest.fixture
-def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    monkeypatch.setenv("SELECTOR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(tmp_path / "artifacts"))
-    return prepare(parse_study(STUDY), base=tmp_path, observe=ignore)
+def prepared(own_place: Path) -> Prepared:
+    return prepare(parse_study(STUDY), base=own_place, observe=ignore)
 
 
 def asking(prepared: Prepared, **keys: object) -> Prepared:

@@ -16,6 +16,7 @@ from selector.predict import candidate_of
 from selector.promotion import promote
 from selector.spec import parse_study
 from selector.store import Store
+from tests.conftest import enter
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -65,7 +66,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.new("RGB", (20, 20), color).save(folder / f"data/emoji/{name}/{number}.png")
     Image.new("RGB", (20, 20), "white").save(folder / "some-image.png")
     with pytest.MonkeyPatch.context() as patch:
-        _enter(folder, patch)
+        enter(folder, patch)
         sets = [word for change in QUICK for word in ("--set", change)]
         run_command(["run", "studies/quickstart.yaml", *sets, "--quiet"])
     return folder
@@ -74,15 +75,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def inside(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The checkout as the current folder, with its own store and cache."""
-    _enter(checkout, monkeypatch)
+    enter(checkout, monkeypatch)
     yield checkout
-
-
-def _enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.chdir(folder)
-    patch.setenv("SELECTOR_STORE", f"sqlite:///{folder / 'selector.db'}")
-    patch.setenv("SELECTOR_CACHE", str(folder / "cache"))
-    patch.setenv("SELECTOR_ARTIFACTS", str(folder / "artifacts"))
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))

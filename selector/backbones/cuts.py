@@ -108,6 +108,6 @@ class SpatialMean(nn.Module):
         return x.mean([2, 3])
 
 
-def spread(count: int, *, parts: int = STAGES) -> list[int]:
-    """How many of `count` blocks each part takes: evenly, the earlier parts one more."""
-    return [count // parts + (position < count % parts) for position in range(parts)]
+def spread(count: int) -> list[int]:
+    """How many of `count` blocks each stage takes: evenly, the earlier stages one more."""
+    return [count // STAGES + (position < count % STAGES) for position in range(STAGES)]

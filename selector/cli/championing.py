@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selector.cli.options import Format, OutputFormat, Overrides, StoreUrl, StudyFile, StudyName
-from selector.cli.output import colour, data, reading, width
+from selector.cli.options import (
+    Base,
+    Format,
+    OutputFormat,
+    Overrides,
+    Quiet,
+    StoreUrl,
+    StudyFile,
+    StudyName,
+)
+from selector.cli.output import data, reading, rendered
 from selector.cli.watching import watching
 from selector.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
     from selector.records import Promotion
-    from selector.reporting import Page
     from selector.store import Store
 
 Accept = Annotated[
@@ -35,16 +42,6 @@ Trial = Annotated[
 Reason = Annotated[
     str | None, typer.Option(help="The reason, shown in the history.", show_default=False)
 ]
-Base = Annotated[
-    Path | None,
-    typer.Option(
-        "--base",
-        metavar="DIR",
-        help="Where the study file's relative paths start. Default: as in the last run.",
-        show_default=False,
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def renew(
@@ -70,7 +67,7 @@ def renew(
     from selector.reporting import renewal_page
     from selector.settings import load_settings
 
-    _print(renewal_page(found, artifacts=load_settings().artifacts), output)
+    data(rendered(renewal_page(found, artifacts=load_settings().artifacts), output))
     if found.outcome == "undecided":
         raise typer.Exit(UNDECIDED)
 
@@ -98,9 +95,9 @@ def champion(
             )
         data(str(folder))
     elif history:
-        _print(history_page(decisions), output)
+        data(rendered(history_page(decisions), output))
     else:
-        _print(champion_page(decisions, artifacts=artifacts), output)
+        data(rendered(champion_page(decisions, artifacts=artifacts), output))
 
 
 def promote(
@@ -152,13 +149,7 @@ def _print_present(store: Store, family: str, output: Format) -> None:
     from selector.settings import load_settings
 
     decisions = store.champions.decisions(family)
-    _print(champion_page(decisions, artifacts=load_settings().artifacts), output)
-
-
-def _print(page: Page, output: Format) -> None:
-    from selector import reporting
-
-    data(reporting.render(page, output, width=width(), color=colour()))
+    data(rendered(champion_page(decisions, artifacts=load_settings().artifacts), output))
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {

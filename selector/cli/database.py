@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from selector.cli.options import OutputFormat, StoreUrl
-from selector.cli.output import colour, data, note, width
+from selector.cli.output import data, note, rendered
 
 if TYPE_CHECKING:
     from selector.records import SchemaStatus
@@ -37,7 +37,7 @@ app = typer.Typer(no_args_is_help=True, help="The store's schema: look at it, co
 @app.command("status")
 def status(output: OutputFormat = "table", store: StoreUrl = None) -> None:
     """Say which schema the store has, and which one this program needs; exits 3 if they differ."""
-    from selector import database, reporting
+    from selector import database
     from selector.errors import ConflictError
     from selector.reporting import Page
     from selector.reporting.base import Column, FlatTable, ShownTable
@@ -54,7 +54,7 @@ def status(output: OutputFormat = "table", store: StoreUrl = None) -> None:
         document=lambda: [dict(zip(names, row, strict=True)) for row in raw],
         flat=lambda: FlatTable(names, raw),
     )
-    data(reporting.render(page, output, width=width(), color=colour()))
+    data(rendered(page, output))
     if any(each.state in ("older", "newer") for each in found):
         raise typer.Exit(ConflictError.exit_code)
 

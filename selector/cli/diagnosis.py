@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from selector.cli.options import OutputFormat, StoreUrl
-from selector.cli.output import colour, data, width
+from selector.cli.output import data, rendered
 from selector.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 def doctor(output: OutputFormat = "table", store: StoreUrl = None) -> None:
     """Look at everything a run needs: packages, device, store, folders, weights."""
-    from selector import reporting
     from selector.doctor import examine
 
     findings = examine(store=store)
-    data(reporting.render(_page(findings), output, width=width(), color=colour()))
+    data(rendered(_page(findings), output))
     if any(finding.status == "problem" for finding in findings):
         raise typer.Exit(UnavailableError.exit_code)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from selector.cli.options import StoreUrl, StudyName
+from selector.cli.options import Base, StoreUrl, StudyName
 from selector.cli.output import data, note, reading
 from selector.errors import InputError, LimitsUnmetError
 
@@ -36,15 +36,6 @@ Decision = Annotated[
         "--threshold",
         metavar="NUMBER|tune",
         help="Of two classes: the probability that decides. Default: the study's.",
-        show_default=False,
-    ),
-]
-Base = Annotated[
-    Path | None,
-    typer.Option(
-        "--base",
-        metavar="DIR",
-        help="Where the study file's relative paths start. Default: as in the last run.",
         show_default=False,
     ),
 ]

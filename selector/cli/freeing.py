@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from selector.cli.options import OutputFormat, StoreUrl, StudyName
-from selector.cli.output import colour, data, note, reading, width
+from selector.cli.output import data, note, reading, rendered
 from selector.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ def gc(
     store: StoreUrl = None,
 ) -> None:
     """Free checkpoints beyond `keep`, and what killed processes left behind."""
-    from selector import reporting
     from selector.disk import free, freeable
     from selector.settings import load_settings
 
@@ -53,7 +52,7 @@ def gc(
         if not dry_run:
             items = free(opened, items, artifacts=settings.artifacts, cache=folder)
     page = _page(items, dry_run=dry_run)
-    data(reporting.render(page, output, width=width(), color=colour()))
+    data(rendered(page, output))
 
 
 def delete(

@@ -58,4 +58,14 @@ MetricsPort = Annotated[
         show_default=False,
     ),
 ]
+Base = Annotated[
+    Path | None,
+    typer.Option(
+        "--base",
+        metavar="DIR",
+        help="Where the study file's relative paths start. Default: as in the last run.",
+        show_default=False,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 OutputFormat = Annotated[Format, typer.Option("--format", help="What to print on standard output.")]

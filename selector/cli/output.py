@@ -22,6 +22,9 @@ from selector.errors import (
 
 if TYPE_CHECKING:
     from selector.cli.json_lines import Level
+    from selector.cli.options import Format
+    from selector.records import Leaderboard
+    from selector.reporting import Page
     from selector.store import Store
 
 WIDTH = 100  # columns of a table that no terminal shows
@@ -92,6 +95,13 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def rendered(content: Leaderboard | Page, output: Format) -> str:
+    """A leaderboard or a page as text, as wide and as colourful as standard output is."""
+    from selector import reporting
+
+    return reporting.render(content, output, width=width(), color=colour())
 
 
 def width() -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from selector.cli.options import OutputFormat, StoreUrl
-from selector.cli.output import colour, data, reading, width
+from selector.cli.output import data, reading, rendered
 from selector.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -46,14 +46,12 @@ def predict(
     images = find_images(paths)
     check_files(images)
     # After the images, for it takes seconds to import what predicts.
-    from selector import reporting
-
     if (Path(source) / "bundle.json").is_file():
         _refuse_with_bundle(trial, device)
         page = _page(*_bundle_predictions(Path(source), images))
     else:
         page = _page(*_study_predictions(source, images, trial, device, store))
-    data(reporting.render(page, output, width=width(), color=colour()))
+    data(rendered(page, output))
 
 
 def find_images(paths: Sequence[Path]) -> tuple[Path, ...]:

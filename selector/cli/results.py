@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from selector.cli.options import Format, OutputFormat, StoreUrl, StudyName
-from selector.cli.output import colour, data, note, reading, width
+from selector.cli.options import OutputFormat, StoreUrl, StudyName
+from selector.cli.output import data, note, reading, rendered
 from selector.cli.watching import watching
 from selector.errors import InputError, SelectorError
 
 if TYPE_CHECKING:
-    from selector.records import Comparison, Leaderboard
+    from selector.records import Comparison
     from selector.reporting import Page
     from selector.store import Store
 
@@ -56,7 +56,7 @@ def list_studies(output: OutputFormat = "table", store: StoreUrl = None) -> None
     from selector.reporting import studies_page
 
     with reading(store) as opened:
-        _print(studies_page(opened.studies()), output)
+        data(rendered(studies_page(opened.studies()), output))
 
 
 def show(
@@ -68,7 +68,7 @@ def show(
     """Show one study with all its trials and failures, or one trial with its epochs."""
     with reading(store) as opened:
         page = _study(opened, study) if trial is None else _trial(opened, study, trial)
-    _print(page, output)
+    data(rendered(page, output))
 
 
 def report(
@@ -91,7 +91,7 @@ def report(
         board = rank(opened, study, metric=metric, observe=observe)
     if top is not None:
         board = replace(board, candidates=board.candidates[:top])
-    _write(_rendered(board, output), file)
+    _write(rendered(board, output), file)
 
 
 def _html(store: Store, name: str, *, metric: str | None) -> str:
@@ -150,7 +150,7 @@ def compare(
         if output == "html":
             _write(_comparison_html(opened, found), file)
             return
-    _write(_rendered(comparison_page(found), output), file)
+    _write(rendered(comparison_page(found), output), file)
 
 
 def _comparison_html(store: Store, found: Comparison) -> str:
@@ -204,16 +204,6 @@ def _trial(store: Store, name: str, number: int) -> Page:
         epochs=[epoch for trial, epoch in store.epochs(name) if trial == number],
         class_scores=store.class_scores(name, number),
     )
-
-
-def _print(content: Leaderboard | Page, output: Format) -> None:
-    data(_rendered(content, output))
-
-
-def _rendered(content: Leaderboard | Page, output: Format) -> str:
-    from selector import reporting
-
-    return reporting.render(content, output, width=width(), color=colour())
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {

@@ -18,11 +18,12 @@ from selector.cli.options import (
     OutputFormat,
     Overrides,
     OwnLogFormat,
+    Quiet,
     StoreUrl,
     StudyFile,
     StudyName,
 )
-from selector.cli.output import colour, data, note, reading, width
+from selector.cli.output import data, note, reading, rendered
 from selector.cli.watching import port_of_metrics, watching
 from selector.errors import InputError
 from selector.events import Observer
@@ -79,7 +80,6 @@ AnyStudy = Annotated[
 Once = Annotated[
     bool, typer.Option("--once", help="Without STUDY: end when no study has work left.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def run(
@@ -111,11 +111,9 @@ def run(
         board = run_study(
             file, overrides=changes, store=store, observe=observe, accept_drift=accept_drift
         )
-    from selector import reporting
-
     if output == "table":
         board = replace(board, candidates=board.candidates[:SHOWN])
-    data(reporting.render(board, output, width=width(), color=colour()))
+    data(rendered(board, output))
 
 
 def worker(
@@ -174,7 +172,6 @@ def _roam(
 
 
 def _print_plan(file: Path, overrides: list[str], output: Format, *, quiet: bool) -> None:
-    from selector import reporting
     from selector.cli.plan_page import plan_page
     from selector.plan import estimate
     from selector.preflight import load_prepared
@@ -182,7 +179,7 @@ def _print_plan(file: Path, overrides: list[str], output: Format, *, quiet: bool
     with watching(quiet=quiet) as observe:
         prepared = load_prepared(file, overrides=overrides, observe=observe)
         plan = estimate(prepared, observe=observe)
-    data(reporting.render(plan_page(plan), output, width=width(), color=colour()))
+    data(rendered(plan_page(plan), output))
 
 
 def retry(name: StudyName, causes: Causes = None, store: StoreUrl = None) -> None:

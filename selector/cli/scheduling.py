@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from selector.cli.options import Format, OutputFormat, StoreUrl
-from selector.cli.output import colour, data, note, reading, width
+from selector.cli.output import data, note, reading, rendered
 from selector.errors import InputError
 
 if TYPE_CHECKING:
@@ -99,7 +99,6 @@ def _serve(
 
 
 def _list(places: Sequence[Path], store: str | None, output: Format) -> None:
-    from selector import reporting
     from selector.reporting.schedules import schedules_page
     from selector.service.schedule.files import StudyFiles
     from selector.service.schedule.listing import schedules_of
@@ -109,7 +108,7 @@ def _list(places: Sequence[Path], store: str | None, output: Format) -> None:
         for line in listing.problems.values() if listing is not None else ():
             note(f"not served: {line}")
         page = schedules_page(*schedules_of(opened, listing))
-    data(reporting.render(page, output, width=width(), color=colour()))
+    data(rendered(page, output))
 
 
 def _prefixed() -> Watch:

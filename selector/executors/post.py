@@ -13,10 +13,9 @@ from typing import Any, Generic, TypeVar
 from selector.events import Observer, TrialEnded, WorkerNote
 from selector.executors.base import RESTARTS, Worker, same_error, what_now
 from selector.executors.child import Failed, Finished, main
+from selector.executors.printed import CHUNK, Printed
 from selector.interrupts import signals_wait
 from selector.records import Seat
-
-_CHUNK = 65536  # bytes
 
 _spawn = multiprocessing.get_context("spawn")
 Result = TypeVar("Result")
@@ -46,7 +45,7 @@ class Post(Generic[Result]):
         """
         self.events, events = _spawn.Pipe(duplex=False)
         self.output, output = _spawn.Pipe(duplex=False)
-        self._line = b""
+        self._printed = Printed(self.output, self._note)
         process = _spawn.Process(
             target=main,
             args=(self._worker, self._seat, events, output),
@@ -63,8 +62,7 @@ class Post(Generic[Result]):
 
     def take_in(self) -> None:
         """Pass on what has arrived; after the last of it, settle how the process ended."""
-        if self.output.poll():
-            self._read_output()
+        self._printed.take_in()
         if not self.events.poll():
             return
         try:
@@ -86,7 +84,7 @@ class Post(Generic[Result]):
         """Throw away what has arrived: a process that stops must not wait for its reader."""
         for pipe in (self.events, self.output):
             if pipe.poll():
-                os.read(pipe.fileno(), _CHUNK)
+                os.read(pipe.fileno(), CHUNK)
 
     def close(self) -> None:
         """Forget the process, which has ended."""
@@ -100,9 +98,7 @@ class Post(Generic[Result]):
     def _settle(self) -> None:
         assert self.process is not None
         self.process.join()
-        while self.output.poll() and self._read_output():
-            pass
-        self._say(self._line)
+        self._printed.take_in_all()
         code = self.process.exitcode
         self.close()
         if self.finished is not None:
@@ -113,20 +109,6 @@ class Post(Generic[Result]):
         self._note(f"{self.last_death}; {what_now(self._deaths)}.")
         if again:
             self.start()
-
-    def _read_output(self) -> bool:
-        """Pass on whole lines of what the process printed; False at its end."""
-        chunk = os.read(self.output.fileno(), _CHUNK)
-        # Bars go back to the start of their line; every state of one would be a line here.
-        *lines, self._line = (self._line + chunk).split(b"\n")
-        for line in lines:
-            self._say(line)
-        return bool(chunk)
-
-    def _say(self, line: bytes) -> None:
-        text = line.rpartition(b"\r")[2] if not line.endswith(b"\r") else line[:-1]
-        if text.strip():
-            self._note(text.decode(errors="replace"))
 
     def _note(self, text: str) -> None:
         self._observe(WorkerNote(worker=self._seat.number, text=text))

@@ -6,8 +6,8 @@ import multiprocessing
 import shutil
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from selector.interrupts import signals_wait
 from selector.preflight import Prepared
 from selector.ranks.member import main
 from selector.ranks.orders import Failed, Order, Post, Word
-from selector.records import EpochResult, Recipe, Seat, TrainingData
-from selector.search.context import StudyContext
+from selector.records import EpochResult, Seat
+from selector.search.context import Training
 from selector.search.recipe import weights_of
 from selector.spec import to_plain
-from selector.training import Keeper, Network, train, trains_batch_norm
+from selector.training import trains_batch_norm
 from selector.training.portions import release
 from selector.training.ranks import Ranks
 
@@ -52,51 +52,51 @@ class Team:
         """How many processes train together."""
         return 1 + len(self._seat.others)
 
-    def __call__(
-        self,
-        context: StudyContext,
-        network: Network,
-        data: TrainingData,
-        recipe: Recipe,
-        keeper: Keeper | None,
-    ) -> Generator[EpochResult, None, None]:
-        """The epochs of training `network`, as rank 0 sees them: they hold for all.
+    def __call__(self, training: Training) -> Generator[EpochResult, None, None]:
+        """The epochs of a training, as rank 0 sees them: they hold for all.
 
         Where one has no room for its part of a batch, all begin again with smaller parts. Later
         than in the first epoch that ends the trial, as does whatever else stops one of them:
         TrialFailedError with its cause. Raises RankLostError when a rank is killed or stays away.
         """
-        begun, done = network.trained_state(), 0
+        begun, done = training.network.trained_state(), 0
         while True:
             try:
-                with closing(self._attempt(context, network, data, recipe, keeper)) as epochs:
+                with closing(self._together(training)) as epochs:
                     for result in epochs:
                         yield result
                         done += 1
                 return
             except TrialFailedError as failure:
-                if failure.cause != "oom" or done or not self._lessen(context, network, recipe):
+                if failure.cause != "oom" or done or not self._lessen(training):
                     raise
-            network.load_trained_state(begun)
-            release(context.device)
+            training.network.load_trained_state(begun)
+            release(training.context.device)
 
-    def _lessen(self, context: StudyContext, network: Network, recipe: Recipe) -> bool:
+    def _lessen(self, training: Training) -> bool:
         """Have less go through the network at once; False where it is the least already."""
-        portion = context.portions.of(recipe).steps
-        part = -(-recipe.batch_size // self.size)
-        smallest = 2 if trains_batch_norm(network) else 1
+        portion = training.context.portions.of(training.recipe).steps
+        part = -(-training.recipe.batch_size // self.size)
+        smallest = 2 if trains_batch_norm(training.network) else 1
         return portion.halve(min(part, portion.limit or part), smallest=smallest)
 
-    def _attempt(
-        self,
-        context: StudyContext,
-        network: Network,
-        data: TrainingData,
-        recipe: Recipe,
-        keeper: Keeper | None,
-    ) -> Generator[EpochResult, None, None]:
+    def _together(self, training: Training) -> Generator[EpochResult, None, None]:
+        with self._ended_by_what_breaks_off():
+            self._gather()
+            self._tell(_order(training))
+            ranks = Ranks(0, self.size, meet=self._meet)
+            with closing(training.epochs(ranks)) as epochs:
+                self._tell(Word.NEXT)
+                for result in epochs:
+                    yield result
+                    self._tell(Word.NEXT)
+            self._leave()
+
+    @contextmanager
+    def _ended_by_what_breaks_off(self) -> Iterator[None]:
+        """End the other ranks where a training breaks off in the middle; say what came first."""
         try:
-            yield from self._together(context, network, data, recipe, keeper)
+            yield
         except GeneratorExit:  # between two epochs
             self._leave()
             raise
@@ -116,34 +116,6 @@ class Team:
         except BaseException:
             self.close()
             raise
-
-    def _together(
-        self,
-        context: StudyContext,
-        network: Network,
-        data: TrainingData,
-        recipe: Recipe,
-        keeper: Keeper | None,
-    ) -> Generator[EpochResult, None, None]:
-        self._gather()
-        self._tell(_order(context, data, recipe, keeper))
-        epochs = train(
-            network,
-            data,
-            recipe,
-            device=context.device,
-            task=context.task,
-            prefix_cache=context.prefix_cache,
-            keeper=keeper,
-            portions=context.portions,
-            ranks=Ranks(0, self.size, meet=self._meet),
-        )
-        with closing(epochs):
-            self._tell(Word.NEXT)
-            for result in epochs:
-                yield result
-                self._tell(Word.NEXT)
-        self._leave()
 
     def close(self) -> None:
         """End the other ranks, wherever they are; they hold nothing that would be lost."""
@@ -293,13 +265,12 @@ def _is_of_group(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or "/gloo/" in str(error)
 
 
-def _order(
-    context: StudyContext, data: TrainingData, recipe: Recipe, keeper: Keeper | None
-) -> Order:
+def _order(training: Training) -> Order:
+    context, recipe, keeper = training.context, training.recipe, training.keeper
     return Order.of(
         recipe,
         keeper.start if keeper is not None else None,
         weights=weights_of(context.spec, recipe.backbone, base=context.base),
-        fold=data.fold,
+        fold=training.data.fold,
         limit=context.portions.of(recipe).steps.limit,
     )

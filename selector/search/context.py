@@ -21,10 +21,37 @@ from selector.store import Store
 from selector.tasks import Task
 from selector.training import Keeper, Network, Portions, train
 from selector.training.cache import PrefixCache
+from selector.training.ranks import Ranks
 
 TrainEpochs = Callable[
     [Network, TrainingData, Recipe, Keeper | None], Generator[EpochResult, None, None]
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One training of one network."""
+
+    context: StudyContext
+    network: Network
+    data: TrainingData
+    recipe: Recipe
+    keeper: Keeper | None
+
+    def epochs(self, ranks: Ranks | None = None) -> Generator[EpochResult, None, None]:
+        """What it yields in this process: the only one, or one of several ranks."""
+        context = self.context
+        return train(
+            self.network,
+            self.data,
+            self.recipe,
+            device=context.device,
+            task=context.task,
+            prefix_cache=context.prefix_cache,
+            keeper=self.keeper,
+            portions=context.portions,
+            ranks=ranks,
+        )
 
 
 class TrainTogether(Protocol):
@@ -35,14 +62,7 @@ class TrainTogether(Protocol):
         """How many there are."""
         ...
 
-    def __call__(
-        self,
-        context: StudyContext,
-        network: Network,
-        data: TrainingData,
-        recipe: Recipe,
-        keeper: Keeper | None,
-    ) -> Generator[EpochResult, None, None]:
+    def __call__(self, training: Training) -> Generator[EpochResult, None, None]:
         """The epochs of training one network; raises RankLostError when one of them is gone."""
         ...
 
@@ -88,18 +108,10 @@ class StudyContext:
 
         A linear probe has next to nothing to compute, so it needs no team.
         """
+        training = Training(context=self, network=network, data=data, recipe=recipe, keeper=keeper)
         if self.team is not None and self.devices_of(network) > 1:
-            return self.team(self, network, data, recipe, keeper)
-        return train(
-            network,
-            data,
-            recipe,
-            device=self.device,
-            task=self.task,
-            prefix_cache=self.prefix_cache,
-            keeper=keeper,
-            portions=self.portions,
-        )
+            return self.team(training)
+        return training.epochs()
 
     def devices_of(self, network: Network) -> int:
         """How many devices train a network."""

@@ -42,35 +42,26 @@ def keep(
     it said of the validation split. Raises UnavailableError where the checkpoint cannot be written.
     """
     with out_of_memory_fails_the_trial(origin.recipe, context.device):
-        return _candidate(network, log_probabilities, origin, data=data, context=context)
-
-
-def _candidate(
-    network: Network,
-    log_probabilities: Floats,
-    origin: Origin,
-    *,
-    data: TrainingData,
-    context: StudyContext,
-) -> Candidate:
-    labels = data.validation.labels
-    positive = positive_class(context.spec, data.class_names)
-    saved = save_checkpoint(
-        context.artifacts / context.spec.name / f"trial-{origin.number:04d}",
-        network.trained_state(),
-        _metadata(network, origin, data=data, context=context),
-    )
-    return Candidate(
-        metrics=metrics.compute_all(labels, log_probabilities, positive=positive),
-        class_scores=metrics.per_class(labels, log_probabilities, data.class_names),
-        log_probabilities=log_probabilities,
-        parameters=network.parameter_count(),
-        trained_parameters=network.trained_parameter_count(),
-        latency_ms=latency_ms(network, device=context.device, precision=origin.recipe.precision),
-        checkpoint=saved.path.relative_to(context.artifacts).as_posix(),
-        checkpoint_sha256=saved.sha256,
-        checkpoint_bytes=saved.bytes,
-    )
+        labels = data.validation.labels
+        positive = positive_class(context.spec, data.class_names)
+        saved = save_checkpoint(
+            context.artifacts / context.spec.name / f"trial-{origin.number:04d}",
+            network.trained_state(),
+            _metadata(network, origin, data=data, context=context),
+        )
+        return Candidate(
+            metrics=metrics.compute_all(labels, log_probabilities, positive=positive),
+            class_scores=metrics.per_class(labels, log_probabilities, data.class_names),
+            log_probabilities=log_probabilities,
+            parameters=network.parameter_count(),
+            trained_parameters=network.trained_parameter_count(),
+            latency_ms=latency_ms(
+                network, device=context.device, precision=origin.recipe.precision
+            ),
+            checkpoint=saved.path.relative_to(context.artifacts).as_posix(),
+            checkpoint_sha256=saved.sha256,
+            checkpoint_bytes=saved.bytes,
+        )
 
 
 def _metadata(

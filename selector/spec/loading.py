@@ -38,9 +38,9 @@ def parse_study(
     return _validated(_document(text, source=source, overrides=overrides))
 
 
-def from_plain(plain: Mapping[str, Any], *, source: str = "stored study") -> StudySpec:
+def from_plain(plain: Mapping[str, Any]) -> StudySpec:
     """`to_plain` backwards: the study of plain JSON types, where no variable is filled in."""
-    return _validated(Document(source, dict(plain)))
+    return _validated(Document("stored study", dict(plain)))
 
 
 @dataclass(frozen=True, slots=True)

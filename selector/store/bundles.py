@@ -7,12 +7,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, ForeignKey, Row, String, delete, insert, select
+from sqlalchemy import BigInteger, Connection, Row, String, delete, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from selector.records import StoredBundle
 from selector.store.studies import study_id
-from selector.store.tables import StudyTable, Table
+from selector.store.tables import OfStudy, StudyTable, Table
 
 
 class BundleTable(Table):
@@ -21,9 +21,7 @@ class BundleTable(Table):
     __tablename__ = "selector_bundles"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), index=True
-    )
+    study_id: Mapped[OfStudy] = mapped_column(index=True)
     trial: Mapped[int]
     format: Mapped[str] = mapped_column(String(32))
     host: Mapped[str]

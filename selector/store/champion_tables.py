@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Double, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from selector.store.tables import Table
+from selector.store.tables import OfStudy, Predictions, Table
 
 
 class EditionTable(Table):
@@ -66,20 +66,15 @@ class PromotionTable(Table):
     at: Mapped[dt.datetime]
 
 
-class ChampionPredictionTable(Table):
+class ChampionPredictionTable(Predictions, Table):
     """What a champion said of the validation images of a study that did not train it."""
 
     __tablename__ = "selector_champion_predictions"
 
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
-    )
+    study_id: Mapped[OfStudy] = mapped_column(primary_key=True)
     champion_id: Mapped[int] = mapped_column(
         ForeignKey("selector_champions.id", ondelete="CASCADE"), primary_key=True
     )
-    samples: Mapped[int]
-    classes: Mapped[int]
-    log_probabilities: Mapped[bytes]
 
 
 class RenewalTable(Table):
@@ -98,9 +93,7 @@ class ReusedTable(Table):
 
     __tablename__ = "selector_reused"
 
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
-    )
+    study_id: Mapped[OfStudy] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     study: Mapped[str]
     trial: Mapped[int]
@@ -114,7 +107,5 @@ class ImageStatisticsTable(Table):
 
     __tablename__ = "selector_image_statistics"
 
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
-    )
+    study_id: Mapped[OfStudy] = mapped_column(primary_key=True)
     statistics: Mapped[dict[str, Any]]

@@ -28,7 +28,7 @@ from selector.store.champion_tables import (
     EditionTable,
     PromotionTable,
 )
-from selector.store.encode import pack_floats, unpack_floats
+from selector.store.encode import pack_predictions, unpack_predictions
 from selector.store.renewals import require_turn
 from selector.store.studies import study_id
 
@@ -208,23 +208,16 @@ def record_champion_predictions(
     table = ChampionPredictionTable
     key = study_id(connection, study)
     connection.execute(delete(table).where(table.study_id == key, table.champion_id == champion))
-    samples, classes = log_probabilities.shape
-    values = {
-        "study_id": key,
-        "champion_id": champion,
-        "samples": samples,
-        "classes": classes,
-        "log_probabilities": pack_floats(log_probabilities),
-    }
-    connection.execute(insert(table), values)
+    predictions = pack_predictions(log_probabilities)
+    connection.execute(insert(table), {"study_id": key, "champion_id": champion, **predictions})
 
 
 def champion_predictions(connection: Connection, study: str, champion: int) -> Floats | None:
     """What a champion said of a study's validation images; None where it was never asked."""
     table = ChampionPredictionTable
     row = connection.execute(
-        select(table.samples, table.classes, table.log_probabilities).where(
+        select(table.__table__).where(
             table.study_id == study_id(connection, study), table.champion_id == champion
         )
     ).one_or_none()
-    return None if row is None else unpack_floats(row.log_probabilities, row.samples, row.classes)
+    return None if row is None else unpack_predictions(row)

@@ -9,6 +9,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+from sqlalchemy import Row
 
 from selector.records import AlikePictures, DataAudit, DataSummary, Floats
 
@@ -24,6 +25,18 @@ def unpack_floats(data: bytes, rows: int, columns: int) -> Floats:
     """What `pack_floats` packed, (rows, columns) float32."""
     flat = np.frombuffer(zlib.decompress(data), dtype="<f4")
     return flat.reshape(rows, columns).astype(np.float32)
+
+
+def pack_predictions(log_probabilities: Floats) -> dict[str, Any]:
+    """Log-probabilities (samples, classes) as values of the columns of `Predictions`."""
+    samples, classes = log_probabilities.shape
+    packed = pack_floats(log_probabilities)
+    return {"samples": samples, "classes": classes, "log_probabilities": packed}
+
+
+def unpack_predictions(row: Row[Any]) -> Floats:
+    """The log-probabilities of a row that has the columns of `Predictions`."""
+    return unpack_floats(row.log_probabilities, row.samples, row.classes)
 
 
 def summary_to_plain(data: DataSummary) -> dict[str, Any]:

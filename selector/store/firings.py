@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Update, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from selector.records import (
@@ -146,22 +146,15 @@ def take_firing(
 
 def renew_firing(connection: Connection, firing: int, lease: Lease) -> bool:
     """Make the lease of a firing last its full time from now; False where it was lost."""
-    held = update(FiringTable).where(
-        FiringTable.id == firing,
-        FiringTable.state == "running",
-        FiringTable.lease_token == lease.token,
-    )
     until = leases.lease_end(connection, lease)
-    return connection.execute(held.values(lease_until=until)).rowcount == 1
+    running = _held(firing, lease).where(FiringTable.state == "running")
+    return connection.execute(running.values(lease_until=until)).rowcount == 1
 
 
 def end_firing(
     connection: Connection, firing: int, lease: Lease, *, outcome: Outcome, at: dt.datetime
 ) -> bool:
     """Record how a firing ended; False where it was lost. Saying it twice changes nothing."""
-    held = update(FiringTable).where(
-        FiringTable.id == firing, FiringTable.lease_token == lease.token
-    )
     values = {
         "state": "ended",
         "ended_at": at,
@@ -169,17 +162,20 @@ def end_firing(
         "line": outcome.line,
         "lease_until": None,
     }
-    return connection.execute(held.values(values)).rowcount == 1
+    return connection.execute(_held(firing, lease).values(values)).rowcount == 1
 
 
 def release_firing(connection: Connection, firing: int, lease: Lease) -> None:
     """Let any scheduler resume a firing that was stopped; nothing where it was lost."""
-    held = update(FiringTable).where(
-        FiringTable.id == firing,
-        FiringTable.state == "running",
-        FiringTable.lease_token == lease.token,
+    running = _held(firing, lease).where(FiringTable.state == "running")
+    connection.execute(running.values(state="waiting", lease_token=None, lease_until=None))
+
+
+def _held(firing: int, lease: Lease) -> Update:
+    """Changes a firing as long as nobody else has its lease."""
+    return update(FiringTable).where(
+        FiringTable.id == firing, FiringTable.lease_token == lease.token
     )
-    connection.execute(held.values(state="waiting", lease_token=None, lease_until=None))
 
 
 def list_firings(

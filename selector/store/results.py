@@ -12,7 +12,7 @@ from sqlalchemy.sql import Select
 
 from selector.errors import ConflictError, InputError, visible
 from selector.records import ClassScore, EpochRecord, Floats, TrialOutcome, TrialRow
-from selector.store.encode import unpack_floats
+from selector.store.encode import unpack_predictions
 from selector.store.studies import study_id
 from selector.store.tables import (
     ArtifactTable,
@@ -108,7 +108,7 @@ def log_probabilities(connection: Connection, study: str, number: int) -> Floats
         raise InputError(
             f"Trial {number} of study '{study}' has no predictions; only complete trials have."
         )
-    return unpack_floats(row.log_probabilities, row.samples, row.classes)
+    return unpack_predictions(row)
 
 
 def predicted_trials(connection: Connection, study: str) -> tuple[int, ...]:

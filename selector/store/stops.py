@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import Connection, ForeignKey, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from selector.records import StopRequest
 from selector.store.studies import study_id
-from selector.store.tables import RunTable, StudyTable, Table
+from selector.store.tables import OfStudy, RunTable, StudyTable, Table
 
 
 class StopTable(Table):
@@ -21,9 +21,7 @@ class StopTable(Table):
 
     __tablename__ = "selector_stops"
 
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
-    )
+    study_id: Mapped[OfStudy] = mapped_column(primary_key=True)
     who: Mapped[str]
     asked_at: Mapped[dt.datetime]
     lifted_after: Mapped[int | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy import (
     JSON,
@@ -69,6 +69,11 @@ class Table(DeclarativeBase):
     }
 
 
+# A row that goes when its study goes, or its trial.
+OfStudy = Annotated[int, mapped_column(ForeignKey("selector_studies.id", ondelete="CASCADE"))]
+OfTrial = Annotated[int, mapped_column(ForeignKey("selector_trials.id", ondelete="CASCADE"))]
+
+
 class StudyTable(Table):
     """One study: what is searched, on which data."""
 
@@ -98,9 +103,7 @@ class RunTable(Table):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), index=True
-    )
+    study_id: Mapped[OfStudy] = mapped_column(index=True)
     status: Mapped[str] = mapped_column(String(16))
     command: Mapped[str]
     spec: Mapped[dict[str, Any]]
@@ -117,9 +120,7 @@ class ProxyTable(Table):
 
     __tablename__ = "selector_proxies"
 
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
-    )
+    study_id: Mapped[OfStudy] = mapped_column(primary_key=True)
     backbone: Mapped[str] = mapped_column(primary_key=True)
     image_size: Mapped[int]
     knn: Mapped[float]
@@ -133,9 +134,7 @@ class CostTable(Table):
 
     __tablename__ = "selector_costs"
 
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
-    )
+    study_id: Mapped[OfStudy] = mapped_column(primary_key=True)
     backbone: Mapped[str] = mapped_column(primary_key=True)
     image_size: Mapped[int] = mapped_column(primary_key=True)
     parameters: Mapped[int] = mapped_column(BigInteger)
@@ -161,7 +160,7 @@ class TrialTable(Table):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(ForeignKey("selector_studies.id", ondelete="CASCADE"))
+    study_id: Mapped[OfStudy]
     run_id: Mapped[int | None] = mapped_column(
         ForeignKey("selector_runs.id", ondelete="SET NULL"), index=True
     )
@@ -195,12 +194,8 @@ class FinalsTable(Table):
 
     __tablename__ = "selector_finals"
 
-    study_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), primary_key=True
-    )
-    parent_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_studies.id", ondelete="CASCADE"), unique=True
-    )
+    study_id: Mapped[OfStudy] = mapped_column(primary_key=True)
+    parent_id: Mapped[OfStudy] = mapped_column(unique=True)
     fold_sizes: Mapped[list[int]]
     pick: Mapped[int | None]
     reason: Mapped[str | None]
@@ -212,9 +207,7 @@ class HeatTable(Table):
 
     __tablename__ = "selector_heats"
 
-    trial_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
-    )
+    trial_id: Mapped[OfTrial] = mapped_column(primary_key=True)
     finalist: Mapped[int]
     fold: Mapped[int]
 
@@ -261,9 +254,7 @@ class EpochTable(Table):
 
     __tablename__ = "selector_epochs"
 
-    trial_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
-    )
+    trial_id: Mapped[OfTrial] = mapped_column(primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True)
     train_loss: Mapped[float | None]
     validation_loss: Mapped[float | None]
@@ -277,9 +268,7 @@ class MetricTable(Table):
 
     __tablename__ = "selector_metrics"
 
-    trial_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
-    )
+    trial_id: Mapped[OfTrial] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[float | None]
 
@@ -289,9 +278,7 @@ class ClassScoreTable(Table):
 
     __tablename__ = "selector_class_scores"
 
-    trial_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
-    )
+    trial_id: Mapped[OfTrial] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     precision: Mapped[float]
@@ -300,17 +287,20 @@ class ClassScoreTable(Table):
     support: Mapped[int]
 
 
-class PredictionTable(Table):
-    """Validation log-probabilities of one candidate: little-endian float32, compressed."""
+class Predictions:
+    """Columns of log-probabilities (samples, classes): little-endian float32, compressed."""
 
-    __tablename__ = "selector_predictions"
-
-    trial_id: Mapped[int] = mapped_column(
-        ForeignKey("selector_trials.id", ondelete="CASCADE"), primary_key=True
-    )
     samples: Mapped[int]
     classes: Mapped[int]
     log_probabilities: Mapped[bytes]
+
+
+class PredictionTable(Predictions, Table):
+    """What one candidate said of the validation images."""
+
+    __tablename__ = "selector_predictions"
+
+    trial_id: Mapped[OfTrial] = mapped_column(primary_key=True)
 
 
 class ArtifactTable(Table):
@@ -320,7 +310,7 @@ class ArtifactTable(Table):
     __table_args__ = (UniqueConstraint("trial_id", "kind"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    trial_id: Mapped[int] = mapped_column(ForeignKey("selector_trials.id", ondelete="CASCADE"))
+    trial_id: Mapped[OfTrial]
     kind: Mapped[str] = mapped_column(String(32))
     file: Mapped[str]
     sha256: Mapped[str | None] = mapped_column(String(64))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from selector.errors import ConflictError, InputError, TrialFailedError, TrialLostError
 from selector.records import Candidate, EpochRecord, Lease, TrialEnd, TrialStart
-from selector.store.encode import pack_floats
+from selector.store.encode import pack_predictions
 from selector.store.finals import insert_heat
 from selector.store.leases import lease_end
 from selector.store.passwords import without_password
@@ -173,14 +173,8 @@ def _insert_candidate(connection: Connection, key: int, candidate: Candidate) ->
     ]
     if scores:
         connection.execute(insert(ClassScoreTable), scores)
-    samples, classes = candidate.log_probabilities.shape
-    predictions = {
-        "trial_id": key,
-        "samples": samples,
-        "classes": classes,
-        "log_probabilities": pack_floats(candidate.log_probabilities),
-    }
-    connection.execute(insert(PredictionTable), predictions)
+    predictions = pack_predictions(candidate.log_probabilities)
+    connection.execute(insert(PredictionTable), {"trial_id": key, **predictions})
     if candidate.checkpoint is not None:
         connection.execute(insert(ArtifactTable), _checkpoint_values(key, candidate))
 

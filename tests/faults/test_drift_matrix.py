@@ -18,6 +18,7 @@ from sqlalchemy import MetaData, select, text
 from selector import environment
 from selector.store import Store
 from tests.cli.conftest import invoke
+from tests.conftest import enter
 
 STUDY = """\
 name: drift
@@ -184,10 +185,8 @@ def copied_by(server: str, url: str) -> Callable[[Path], str]:
 
 
 def place_in(folder: Path, url: str, patch: pytest.MonkeyPatch) -> None:
-    patch.chdir(folder)
+    enter(folder, patch)
     patch.setenv("SELECTOR_STORE", url)
-    patch.setenv("SELECTOR_CACHE", str(folder / "cache"))
-    patch.setenv("SELECTOR_ARTIFACTS", str(folder / "artifacts"))
 
 
 @pytest.fixture

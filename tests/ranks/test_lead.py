@@ -39,13 +39,11 @@ RECIPE = Recipe(
 
 
 @pytest.fixture
-def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StudyContext]:
+def context(own_place: Path) -> Iterator[StudyContext]:
     """A worker with a team of two."""
-    monkeypatch.setenv("SELECTOR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(tmp_path / "artifacts"))
-    prepared: Prepared = prepare(parse_study(STUDY), base=tmp_path, observe=ignore)
+    prepared: Prepared = prepare(parse_study(STUDY), base=own_place, observe=ignore)
     seat = Seat(number=0, device="cpu", threads=1, others=("cpu",))
-    with Store.open(f"sqlite:///{tmp_path / 'selector.db'}") as store:
+    with Store.open(f"sqlite:///{own_place / 'selector.db'}") as store:
         made = context_of(prepared, store, seat=seat, observe=ignore)
         with closing_team(made):
             yield made

@@ -50,13 +50,9 @@ seed: 3
 
 
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def study(own_place: Path) -> Path:
     """A study file in an empty folder, with everything that a run leaves beside it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SELECTOR_STORE", f"sqlite:///{tmp_path / 'selector.db'}")
-    monkeypatch.setenv("SELECTOR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(tmp_path / "artifacts"))
-    path = tmp_path / "study.yaml"
+    path = own_place / "study.yaml"
     path.write_text(STUDY)
     return path
 

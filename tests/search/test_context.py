@@ -37,10 +37,8 @@ device: cpu
 
 
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SELECTOR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(tmp_path / "artifacts"))
-    path = tmp_path / "study.yaml"
+def study(own_place: Path) -> Path:
+    path = own_place / "study.yaml"
     path.write_text(STUDY)
     return path
 

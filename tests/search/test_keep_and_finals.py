@@ -37,14 +37,10 @@ def selector(*arguments: str) -> Result:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(own_place: Path) -> Path:
     """A folder of its own with the study file."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SELECTOR_STORE", f"sqlite:///{tmp_path / 'selector.db'}")
-    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(tmp_path / "artifacts"))
-    monkeypatch.setenv("SELECTOR_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "study.yaml").write_text(STUDY)
-    return tmp_path
+    (own_place / "study.yaml").write_text(STUDY)
+    return own_place
 
 
 def test_the_pick_of_a_study_that_keeps_one_checkpoint_is_exported_predicts_and_is_unsealed(

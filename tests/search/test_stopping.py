@@ -23,11 +23,9 @@ finals: off
 
 
 @pytest.fixture
-def study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def study_file(own_place: Path) -> Path:
     """A study whose trials never end by themselves."""
-    monkeypatch.setenv("SELECTOR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(tmp_path / "artifacts"))
-    path = tmp_path / "study.yaml"
+    path = own_place / "study.yaml"
     path.write_text(STUDY)
     return path
 

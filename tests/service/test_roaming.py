@@ -24,10 +24,8 @@ class Ended(Exception):
 
 
 @pytest.fixture
-def study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SELECTOR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(tmp_path / "artifacts"))
-    path = tmp_path / "study.yaml"
+def study_file(own_place: Path) -> Path:
+    path = own_place / "study.yaml"
     path.write_text(STUDY)
     return path
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,11 +12,11 @@ from typing import Protocol
 
 from selector.errors import visible
 from selector.events import Observer, ScheduleNote
+from selector.executors.printed import Printed
 from selector.interrupts import signals_wait
 from selector.records import Outcome
 from selector.service.schedule.child import Fire, main
 
-_CHUNK = 65536  # bytes
 _spawn = multiprocessing.get_context("spawn")
 
 
@@ -56,10 +55,10 @@ class FiringProcess:
     def __init__(self, fire: Fire, store: str, file: Path, observe: Observer) -> None:
         self._observe = observe
         self._outcome: Outcome | None = None
-        self._line = b""
         self._last = ""  # that it printed
         self._events, events = _spawn.Pipe(duplex=False)
-        self._output, output = _spawn.Pipe(duplex=False)
+        printed, output = _spawn.Pipe(duplex=False)
+        self._printed = Printed(printed, self._say)
         # No daemon: those may not start processes, as a study with several workers does.
         self._process = _spawn.Process(target=main, args=(fire, str(file), store, events, output))
         with signals_wait():
@@ -76,7 +75,7 @@ class FiringProcess:
     @property
     def pipes(self) -> Sequence[Connection]:
         """Its events; what it prints is read along with them."""
-        return () if self._events.closed else (self._events, self._output)
+        return () if self._events.closed else (self._events, self._printed.pipe)
 
     def take_in(self) -> Outcome | None:
         """Pass on events and whole printed lines; the outcome once the process is gone."""
@@ -85,8 +84,7 @@ class FiringProcess:
         # Asked first: what it sent before its end has arrived by then. Something that it started
         # may hold its pipes open for longer.
         ended = not self._process.is_alive()
-        if self._output.poll():
-            self._read_output()
+        self._printed.take_in()
         while self._events.poll():
             try:
                 message = self._events.recv()
@@ -108,12 +106,10 @@ class FiringProcess:
         self._process.kill()
 
     def _settle(self) -> Outcome:
-        while self._output.poll() and self._read_output():
-            pass
-        self._say(self._line)
+        self._printed.take_in_all()
         self._process.join()
         code = self._process.exitcode or 0
-        for pipe in (self._events, self._output):
+        for pipe in (self._events, self._printed.pipe):
             pipe.close()
         if self._outcome is None:
             self._outcome = self._death(code)
@@ -124,17 +120,6 @@ class FiringProcess:
             return Outcome(exit_code=128 - code, line=f"was killed by {signal.Signals(-code).name}")
         return Outcome(exit_code=code or 1, line=self._last or f"died with exit code {code}")
 
-    def _read_output(self) -> bool:
-        """Pass on whole lines of what the process printed; False at its end."""
-        chunk = os.read(self._output.fileno(), _CHUNK)
-        *lines, self._line = (self._line + chunk).split(b"\n")
-        for line in lines:
-            self._say(line)
-        return bool(chunk)
-
-    def _say(self, line: bytes) -> None:
-        # Bars go back to the start of their line; only what they end as is worth a line here.
-        text = visible(line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace"))
-        if text.strip():
-            self._last = text
-            self._observe(ScheduleNote(text=text))
+    def _say(self, line: str) -> None:
+        self._last = visible(line)
+        self._observe(ScheduleNote(text=self._last))

@@ -20,13 +20,12 @@ from selector.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a study's page: tables and lines, under a heading; `live` ones are kept fresh."""
+    """A part of a study's page: tables and lines, under a heading."""
 
     anchor: str
     title: str
     tables: tuple[ShownTable, ...] = ()
     notes: tuple[str, ...] = ()
-    live: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
