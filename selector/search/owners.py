@@ -10,6 +10,7 @@ import datetime as dt
 import math
 import socket
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -135,9 +136,20 @@ def set_waiting(study: optuna.Study, trial_id: int) -> None:
 
 
 def tell(study: optuna.Study, number: int, state: str, score: float | None) -> None:
-    """Tell Optuna how a trial ended; harmless where it knows."""
+    """Tell Optuna how a running trial ended; harmless where it knows.
+
+    As `Study.tell`, which reads the whole trial twice, does it: a pruned trial's value is the last
+    that it reported.
+    """
+    storage = study._storage
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
     value = score if state == "complete" else None
-    study.tell(number, value, state=_OPTUNA_STATES[state], skip_if_finished=True)
+    if state == "pruned":
+        reported = storage.get_trial(trial_id).intermediate_values
+        value = reported[max(reported)] if reported else None
+    values = [value] if value is not None and not math.isnan(value) else None
+    with suppress(optuna.exceptions.UpdateFinishedTrialError):
+        storage.set_trial_state_values(trial_id, _OPTUNA_STATES[state], values)
 
 
 _KILLED = (

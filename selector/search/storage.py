@@ -291,11 +291,15 @@ def open_study(
     pruner: optuna.pruners.BasePruner,
 ) -> optuna.Study:
     """The Optuna study `name`, created when missing. `goal` is checked by the caller."""
-    with reachable(store), study_lock(store, name):
-        return optuna.create_study(
-            study_name=name,
-            storage=HeldStorage(storage),
-            direction=goal,
-            pruner=pruner,
-            load_if_exists=True,
-        )
+    with reachable(store):
+        with study_lock(store, name):
+            study = optuna.create_study(
+                study_name=name,
+                storage=HeldStorage(storage),
+                direction=goal,
+                pruner=pruner,
+                load_if_exists=True,
+            )
+        # The first look takes the longest, and at the first claim everybody would wait for it.
+        study.get_trials(deepcopy=False)
+        return study
