@@ -55,6 +55,7 @@ from selector.search.storage import held_reads, reachable, write_draft
 from selector.settings import Settings, load_settings
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
+from selector.store.engine import impatient
 
 ORIGIN = "selector:origin"
 PLANNED = "selector:planned"
@@ -62,7 +63,7 @@ WAIT_SECONDS = 300.0
 POLL_SECONDS = 1.0
 # Of a lease: time for every worker that lives to renew its own, when the store is back.
 PATIENCE = 2 / RENEWALS
-HAND_BACK_SECONDS = 5.0  # on the way out nobody wants to wait; the next run repairs what is left
+HAND_BACK_SECONDS = 3.0  # on the way out nobody wants to wait; the next run repairs what is left
 Result = TypeVar("Result")
 
 
@@ -116,7 +117,7 @@ class Claims:
         self._outages = Outages(store, observe=observe, patience_seconds=settings.outage_seconds)
         self._observe = observe
         self._given_up: set[str] = set()  # tokens of leases that this worker took and cannot use
-        earlier = store.outcomes(spec.name)
+        earlier = self.ride_out(lambda: store.outcomes(spec.name))
         self._forgiven = frozenset(t.number for t in earlier if t.state == "failed")
 
     def seconds(self) -> float:
@@ -236,7 +237,7 @@ class Claims:
         It does not wait for a silent store: there the trial comes back when its lease is over, or
         once this process is gone.
         """
-        with self._locked(wait_seconds=HAND_BACK_SECONDS):
+        with impatient(HAND_BACK_SECONDS), self._locked(wait_seconds=HAND_BACK_SECONDS):
             self._store.release_trial(self._spec.name, claim.number, lease=claim.heartbeat.lease)
             set_waiting(self._study, claim.trial._trial_id)
 

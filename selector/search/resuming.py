@@ -252,7 +252,7 @@ def named_store(store: Store) -> str:
 def _folder(number: int, context: StudyContext) -> Path:
     """Of one trial of one study, whichever worker has it: its lineage."""
     name = context.spec.name
-    study = named_study(context.store.require_study(name))
+    study = named_study(context.stored())
     return context.artifacts / name / FOLDER / f"trial-{number:04d}-{study}"
 
 

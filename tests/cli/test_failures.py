@@ -139,6 +139,9 @@ def test_an_image_that_changes_during_the_run_stops_the_study_and_no_trial_fails
     with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
         assert {row.state for row in store.trials("tiny")} <= {"waiting"}
         assert store.counts("tiny").failed == 0
+        (run_row,) = store.runs("tiny")
+    assert run_row.failure is not None and run_row.failure.cause == "data"
+    assert ".png" in run_row.failure.message
 
 
 def test_batches_that_memory_has_no_room_for_are_said_stored_and_shown(
