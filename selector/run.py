@@ -26,7 +26,7 @@ from selector.errors import (
 from selector.events import Event, Observer, RunEnded, RunPaused, RunReady, SealBroken, StudyChanged
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, final_folds, load_prepared
-from selector.records import Leaderboard, RunStart, RunStatus, Seat
+from selector.records import Leaderboard, RunStart, RunStatus, Seat, TrialRow
 from selector.registration import ACCEPTED, WEIGHTS, Registered
 from selector.reporting.failures import PAUSES, cause_lines
 from selector.reporting.ranking import rank
@@ -121,7 +121,7 @@ def run_prepared(
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
             f"Study '{spec.name}' ended ({reason}) and no trial completed: "
-            f"{board.trials.failed} failed, {board.trials.pruned} pruned. "
+            f"{board.trials.failed} failed{_retried(trials)}, {board.trials.pruned} pruned. "
             f"See: selector show {spec.name}",
             causes=causes,
         )
@@ -323,6 +323,12 @@ def _at_first(
     """What is said of a study before its first trial."""
     looks = _looks(store, prepared.spec.name)
     return (*_changes(registered), *looks, _ready(prepared, store, seats=seats))
+
+
+def _retried(trials: Sequence[TrialRow]) -> str:
+    """Failed trials that count no more, for they ran again: the causes below name them too."""
+    again = sum(trial.retried for trial in trials)
+    return f" ({again} more were retried since)" if again else ""
 
 
 def _changes(registered: Registered) -> Iterator[Event]:

@@ -91,7 +91,7 @@ def cause_lines(trials: Iterable[TrialRow]) -> tuple[str, ...]:
     width = max((len(_cause(group[0])) for group in groups), default=0)
     return tuple(
         f"  {figures.safe(_cause(group[0])):<{width}}  {len(group):>3}  "
-        f"trial{'' if len(group) == 1 else 's'} {_numbers(group)}: "
+        f"trial{'' if len(group) == 1 else 's'} {_numbers(group)}{_since(group)}: "
         f"{figures.safe(_message(group[-1]))}"
         for group in groups
     )
@@ -118,6 +118,11 @@ def _shortened(message: str) -> str:
 def _numbers(trials: Sequence[TrialRow], *, shown: int = 8) -> str:
     numbers = ", ".join(str(trial.number) for trial in trials[:shown])
     return f"{numbers}, ..." if len(trials) > shown else numbers
+
+
+def _since(trials: Sequence[TrialRow]) -> str:
+    again = sum(trial.retried for trial in trials)
+    return f" ({again} retried since)" if again else ""
 
 
 def _configuration(backbone: str, params: Mapping[str, Scalar]) -> str:

@@ -68,7 +68,9 @@ def test_retry_runs_failed_trials_again_within_the_budget(exploded: Command, pla
     result = exploded("run", "study.yaml", "-q")
 
     assert result.exit_code == 5
-    assert "no trial completed: 2 failed" in result.stderr  # the same parameters overflow again
+    # The same parameters overflow again; what is counted above is counted below.
+    assert "no trial completed: 2 failed (2 more were retried since), 0 pruned" in result.stderr
+    assert "  non_finite    4  trials 0, 1, 2, 3 (2 retried since): " in result.stderr
     with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
         rows = store.trials("tiny")
     assert [(row.origin, row.retry_of, row.retried) for row in rows[2:]] == [
