@@ -108,7 +108,7 @@ def test_a_lock_that_the_server_took_back_claims_nothing(
         claim = take(claims)
         assert claims.robbed == 1
         assert [type(event) for event in events] == [StoreSilent, StoreAnswers]
-        assert claim.number == 0 and states(optuna_study) == [TrialState.RUNNING]
+        assert claim.number == 0 and states(optuna_study).count(TrialState.RUNNING) == 1
         assert [row.state for row in store.outcomes(spec.name)] == ["running"]
         claims.end(claim, pruned(0))
 
