@@ -7,6 +7,7 @@ latency close to its limit cannot change the search space half way.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from selector import tasks
 from selector.events import DataProgress, LimitsChecked, Observer
@@ -14,12 +15,18 @@ from selector.preflight import Prepared
 from selector.records import NetworkCost
 from selector.registration import Registered, register
 from selector.search import limits
+from selector.search.storage import RideOut, at_once
 from selector.spec.limits import left_out, merged, narrowed, networks_of
 from selector.store import Store
 
 
 def admit(
-    prepared: Prepared, store: Store, *, observe: Observer, accept_drift: bool = False
+    prepared: Prepared,
+    store: Store,
+    *,
+    observe: Observer,
+    accept_drift: bool = False,
+    ride_out: RideOut = at_once,
 ) -> tuple[Registered, Prepared]:
     """The stored study, created where it is new, and the study as its limits let it be searched.
 
@@ -27,13 +34,14 @@ def admit(
     then as it was.
     """
     spec, name = prepared.spec, prepared.spec.name
-    known = store.costs(name) if store.study(name) is not None else ()
+    known = ride_out(lambda: store.costs(name) if store.study(name) is not None else ())
     costs = known
     if not networks_of(spec) <= {(cost.backbone, cost.image_size) for cost in known}:
         # A study that is new, or gets a new backbone; what was measured before stays as it was.
         costs = merged(known, measured(prepared, observe=observe))
     narrowed(spec, costs)
-    registered = register(
+    enter = partial(
+        register,
         store,
         spec,
         prepared.dataset.summary,
@@ -41,9 +49,11 @@ def admit(
         accept_drift=accept_drift,
         costs=costs,
     )
+    registered = ride_out(enter)
     if costs != known:
-        store.record_costs(name, costs)
-    return registered, within_limits(prepared, store.costs(name), observe=observe)
+        ride_out(lambda: store.record_costs(name, costs))
+    stored = ride_out(lambda: store.costs(name))
+    return registered, within_limits(prepared, stored, observe=observe)
 
 
 def measured(prepared: Prepared, *, observe: Observer) -> tuple[NetworkCost, ...]:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from selector.errors import SelectorError
+from selector.errors import (
+    ConflictError,
+    InputError,
+    InterruptedRun,
+    SelectorError,
+    UnavailableError,
+    is_full,
+    visible,
+)
 from selector.events import Observer
 from selector.notices import notify
 from selector.preflight import Prepared
-from selector.records import BestTrial, Champion, Notice, Scalar
+from selector.records import BestTrial, Champion, Notice, RunCause, RunFailure, Scalar
 from selector.search.budget import ended_by_failures
 from selector.selection.best import best_candidate
 from selector.store import Store
 from selector.store.passwords import without_password
+
+_LONGEST = 4000  # characters of a message that is kept
 
 
 def announce_end(
@@ -53,6 +63,29 @@ def announce_end(
         else BestTrial(trial=best.number, backbone=best.backbone, score=best.score or 0.0),
     )
     notify(notice, spec.notify, base=prepared.base, observe=observe)
+
+
+def failure_of(error: BaseException) -> RunFailure:
+    """What goes on record of the error that ended a run."""
+    cause: RunCause = "bug"
+    match error:
+        case _ if is_full(error):
+            cause = "disk_full"
+        case InputError():
+            cause = "data"
+        case ConflictError():
+            cause = "conflict"
+        case UnavailableError():
+            cause = "unavailable"
+        case InterruptedRun():
+            cause = "stopped"
+    ours = isinstance(error, SelectorError)
+    return RunFailure(
+        cause=cause,
+        message=visible(str(error) if ours else f"{type(error).__name__}: {error}")[:_LONGEST],
+        trial=error.trial if isinstance(error, SelectorError) else None,
+        epoch=error.epoch if isinstance(error, SelectorError) else None,
+    )
 
 
 def announce_swap(

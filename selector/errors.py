@@ -26,6 +26,8 @@ from collections.abc import Iterable, Sequence
 
 _LISTED = 60  # longer menus are not printed whole
 # Control characters steer a terminal, and direction marks reorder what a reader sees.
+# As the system and SQLite put it; another process passes on the text alone.
+_FULL = re.compile("No space left on device|disk is full|quota exceeded|File too large", re.I)
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -33,6 +35,9 @@ class SelectorError(Exception):
     """Root of all errors raised on purpose; the command line prints it as one line."""
 
     exit_code = 1
+    # What a worker was at, where one was: of a trial that waits now, there is no other record.
+    trial: int | None = None
+    epoch: int | None = None
 
 
 class InputError(SelectorError):
@@ -148,6 +153,11 @@ class TrialFailedError(SelectorError):
 
 class TrialLostError(SelectorError):
     """The lease of a trial ran out and it was handed out again; nothing of it is written here."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk or a quota is full, in whatever process it was met."""
+    return isinstance(error, UnavailableError) and _FULL.search(str(error)) is not None
 
 
 def visible(text: str) -> str:

@@ -207,9 +207,13 @@ class TrialLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSilent:
-    """The store does not answer a worker; training goes on and what it reports is kept."""
+    """The store does not answer a worker; training goes on and what it reports is kept.
+
+    With `waits` nothing is trained here yet, or any more: the worker waits for the store.
+    """
 
     reason: str
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +270,15 @@ class RunEnded:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused:
+    """A run ended for something that somebody has to put right; no trial was lost with it."""
+
+    study: str
+    cause: str  # as in RunFailure
+    trial: int | None
+
+
 Event = (
     DataProgress
     | RunReady
@@ -292,6 +305,7 @@ Event = (
     | RankingProgress
     | ScheduleNote
     | RunEnded
+    | RunPaused
 )
 Observer = Callable[[Event], None]
 

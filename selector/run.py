@@ -14,7 +14,7 @@ import torch
 
 from selector import executors
 from selector.admission import admit, within_limits
-from selector.announcing import announce_end
+from selector.announcing import announce_end, failure_of
 from selector.crew import only_seat, place, seats_of
 from selector.environment import describe
 from selector.errors import (
@@ -23,12 +23,12 @@ from selector.errors import (
     StudyStoppedError,
     UnavailableError,
 )
-from selector.events import Event, Observer, RunEnded, RunReady, SealBroken, StudyChanged
+from selector.events import Event, Observer, RunEnded, RunPaused, RunReady, SealBroken, StudyChanged
 from selector.interrupts import Terminated, terminable
 from selector.preflight import Prepared, final_folds, load_prepared
-from selector.records import Leaderboard, RunStart, RunStatus, Seat
+from selector.records import Leaderboard, RunStart, RunStatus, Seat, TrialRow
 from selector.registration import ACCEPTED, WEIGHTS, Registered
-from selector.reporting.failures import cause_lines
+from selector.reporting.failures import PAUSES, cause_lines
 from selector.reporting.ranking import rank
 from selector.search import history, pruners, storage, versions
 from selector.search.budget import ended_by_failures
@@ -36,22 +36,27 @@ from selector.search.claims import Claims
 from selector.search.context import StudyContext
 from selector.search.finals import refuse_other_folds, run_finals
 from selector.search.funnel import backbone_order
+from selector.search.outages import Outages, open_store, waiting_for
 from selector.search.stopping import stop_of
 from selector.search.worker import work
 from selector.selection.best import best_candidate
 from selector.settings import load_settings
 from selector.spec import to_plain
 from selector.store import Store, safe_url
+from selector.store.engine import impatient
 from selector.training import prepare_process
 from selector.working import (
     assignment_of,
     closing_team,
     context_of,
     finals_for,
+    folder_of,
     prepare_stored,
     work_for,
 )
 from selector.writers import writing
+
+LEAVING_SECONDS = 2.0  # for SQLite's lock, of a process that somebody wants to end
 
 
 def ignore(event: Event) -> None:
@@ -76,7 +81,7 @@ def run(
     """
     path = Path(study_file)
     prepared = load_prepared(path, overrides=overrides, observe=observe)
-    with Store.open(store or load_settings().store) as opened:
+    with open_store(store, observe=observe) as opened:
         command = f"selector run {path}"
         return run_prepared(
             prepared, opened, command=command, observe=observe, accept_drift=accept_drift
@@ -93,10 +98,13 @@ def run_prepared(
 ) -> Leaderboard:
     """`run` for a study that is checked already, in an open store; `command` is for the record."""
     spec = prepared.spec
-    refuse_other_folds(store, spec)
-    history.check(store, spec)
-    registered, prepared = admit(prepared, store, observe=observe, accept_drift=accept_drift)
-    left = spec.budget.trials - store.counts(spec.name).finished
+    ride_out = waiting_for(store, observe=observe).ride_out
+    ride_out(lambda: refuse_other_folds(store, spec))
+    ride_out(lambda: history.check(store, spec))
+    registered, prepared = admit(
+        prepared, store, observe=observe, accept_drift=accept_drift, ride_out=ride_out
+    )
+    left = spec.budget.trials - ride_out(lambda: store.counts(spec.name)).finished
     seats = seats_of(prepared, trials_left=left, observe=observe)
     reason = _run(
         registered,
@@ -107,12 +115,13 @@ def run_prepared(
         command=command,
         lifts_stop=True,
     )
-    board = rank(store, spec.name, observe=observe)
-    causes = cause_lines(store.trials(spec.name)) if not board.candidates else ()
+    board = ride_out(lambda: rank(store, spec.name, observe=observe))
+    trials = () if board.candidates else ride_out(lambda: store.trials(spec.name))
+    causes = cause_lines(trials)
     if not board.candidates and not board.trials.running:
         raise NoCandidateError(
             f"Study '{spec.name}' ended ({reason}) and no trial completed: "
-            f"{board.trials.failed} failed, {board.trials.pruned} pruned. "
+            f"{board.trials.failed} failed{_retried(trials)}, {board.trials.pruned} pruned. "
             f"See: selector show {spec.name}",
             causes=causes,
         )
@@ -137,14 +146,15 @@ def join(
     run and could lose. Raises ConflictError where the images here are others, StudyStoppedError
     where the study is stopped, and what `run` raises.
     """
-    with Store.open(store or load_settings().store) as opened:
-        study = opened.require_study(name)
-        if (stop := stop_of(opened, name)) is not None:
+    with open_store(store, observe=observe) as opened:
+        ride_out = waiting_for(opened, observe=observe).ride_out
+        study = ride_out(lambda: opened.require_study(name))
+        if (stop := ride_out(lambda: stop_of(opened, name))) is not None:
             raise stop
-        prepared = prepare_stored(
-            study, opened, folder=folder, images=images, device=device, observe=observe
-        )
-        prepared = within_limits(prepared, opened.costs(name), observe=observe)
+        base = folder.absolute() if folder else ride_out(lambda: folder_of(study, opened))
+        prepared = prepare_stored(study, base=base, images=images, device=device, observe=observe)
+        costs = ride_out(lambda: opened.costs(name))
+        prepared = within_limits(prepared, costs, observe=observe)
         seats = (only_seat(prepared),)
         command = f"selector worker {name}"
         registered = Registered(study, weights={})
@@ -178,6 +188,7 @@ def _run(
     elsewhere = executors.elsewhere(spec.executor.name)
     pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
     folds = final_folds(spec, prepared.dataset)
+    outages = waiting_for(store, observe=observe)
     with (
         writing(
             spec.writers,
@@ -186,25 +197,32 @@ def _run(
             base=prepared.base,
             observe=observe,
         ) as observe,
-        storage.opened_storage(store) as optuna_storage,
+        storage.opened_storage(store, ride_out=outages.ride_out) as optuna_storage,
         _recorded(
-            registered, prepared, store, command=command, observe=observe, lifts_stop=lifts_stop
+            registered,
+            prepared,
+            store,
+            command=command,
+            observe=observe,
+            outages=outages,
+            lifts_stop=lifts_stop,
         ) as run_id,
     ):
         # Of several workers each is told its own seat; the finals run here, on the first one's.
         context = context_of(prepared, store, folds=folds, seat=seats[0], observe=observe)
-        optuna_study = storage.open_study(
+        open_study = partial(
+            storage.open_study,
             optuna_storage,
             store,
             versions.name_of(spec.name, registered.study.version),
             goal=spec.metric.goal,
             pruner=pruner,
         )
+        optuna_study = outages.ride_out(open_study)
         claims = Claims(store, optuna_study, spec, run_id=run_id, observe=observe, waits=waits)
-        for event in (*_changes(registered), *_looks(store, spec.name)):
+        for event in outages.ride_out(lambda: _at_first(registered, prepared, store, seats=seats)):
             observe(event)
-        observe(_ready(prepared, store, seats=seats))
-        _plan(claims, context, prepared)
+        outages.ride_out(lambda: _plan(claims, context, prepared))
         # One worker on one device is this process, which starts at once and hears Ctrl-C itself.
         if len(seats) == 1 and not (elsewhere or seats[0].others):
             reason = work(claims, context)
@@ -241,32 +259,32 @@ def _recorded(
     *,
     command: str,
     observe: Observer,
+    outages: Outages,
     lifts_stop: bool,
 ) -> Iterator[int]:
     """A row for this run, ended with how it ended; interrupts become InterruptedRun."""
     study = registered.study
-    run_id = store.begin_run(
-        RunStart(
-            study=study.name,
-            command=command,
-            spec=to_plain(prepared.spec),
-            fingerprint=prepared.dataset.summary.fingerprint,
-            environment={
-                **describe(prepared.device, base=prepared.base),
-                WEIGHTS: dict(registered.weights),
-                ACCEPTED: list(registered.accepted),
-            },
-            host=socket.gethostname(),
-            pid=os.getpid(),
-        )
+    start = RunStart(
+        study=study.name,
+        command=command,
+        spec=to_plain(prepared.spec),
+        fingerprint=prepared.dataset.summary.fingerprint,
+        environment={
+            **describe(prepared.device, base=prepared.base),
+            WEIGHTS: dict(registered.weights),
+            ACCEPTED: list(registered.accepted),
+        },
+        host=socket.gethostname(),
+        pid=os.getpid(),
     )
+    run_id = outages.ride_out(lambda: store.begin_run(start))
     if lifts_stop:
-        store.lift_stop(study.name, before_run=run_id)
+        outages.ride_out(lambda: store.lift_stop(study.name, before_run=run_id))
     try:
         with terminable():
             yield run_id
-    except StudyStoppedError:
-        _end_if_reachable(store, run_id, status="interrupted")
+    except StudyStoppedError as stopped:
+        _end_if_reachable(store, run_id, status="interrupted", error=stopped)
         raise
     except KeyboardInterrupt as stop:
         _end_if_reachable(store, run_id, status="interrupted")
@@ -276,21 +294,41 @@ def _recorded(
             exit_code=code,
         ) from None
     except BaseException as error:
-        _end_if_reachable(store, run_id, status="failed")
+        _end_if_reachable(store, run_id, status="failed", error=error)
+        failure = failure_of(error)
+        if failure.cause in PAUSES:
+            observe(RunPaused(study=study.name, cause=failure.cause, trial=failure.trial))
         announce_end(
             prepared, store, run_id=run_id, reason="an error", observe=observe, error=error
         )
         raise
-    store.end_run(run_id, status="complete")
+    outages.ride_out(lambda: store.end_run(run_id, status="complete"))
 
 
-def _end_if_reachable(store: Store, run_id: int, *, status: RunStatus) -> None:
+def _end_if_reachable(
+    store: Store, run_id: int, *, status: RunStatus, error: BaseException | None = None
+) -> None:
     """End a run that stops for another reason, which must not be hidden by a store that is gone.
 
     The next run of the study closes what was left open.
     """
-    with suppress(UnavailableError):
-        store.end_run(run_id, status=status)
+    with suppress(UnavailableError), impatient(LEAVING_SECONDS):
+        failure = None if error is None else failure_of(error)
+        store.end_run(run_id, status=status, failure=failure)
+
+
+def _at_first(
+    registered: Registered, prepared: Prepared, store: Store, *, seats: Sequence[Seat]
+) -> tuple[Event, ...]:
+    """What is said of a study before its first trial."""
+    looks = _looks(store, prepared.spec.name)
+    return (*_changes(registered), *looks, _ready(prepared, store, seats=seats))
+
+
+def _retried(trials: Sequence[TrialRow]) -> str:
+    """Failed trials that count no more, for they ran again: the causes below name them too."""
+    again = sum(trial.retried for trial in trials)
+    return f" ({again} more were retried since)" if again else ""
 
 
 def _changes(registered: Registered) -> Iterator[Event]:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,6 +29,7 @@ from selector.search import pruners, storage, versions
 from selector.search.claims import Claims
 from selector.search.context import StudyContext, open_prefix_cache
 from selector.search.finals import run_finals
+from selector.search.outages import open_store, waiting_for
 from selector.search.worker import work
 from selector.settings import load_settings
 from selector.spec import StudySpec, from_plain
@@ -61,18 +63,21 @@ def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
 
     Whoever began it has checked the study, planned its first trials and watches this process.
     """
-    with _assigned(assignment, seat) as (prepared, store, study):
+    with _assigned(assignment, seat, observe) as (prepared, store, study):
         spec = prepared.spec
         pruner = pruners.load(spec.pruner.name).build(spec, spec.pruner.options)
         context = context_of(prepared, store, seat=seat, observe=observe)
-        with storage.opened_storage(store) as optuna_storage:
-            optuna_study = storage.open_study(
+        ride_out = waiting_for(store, observe=observe).ride_out
+        with storage.opened_storage(store, ride_out=ride_out) as optuna_storage:
+            open_study = partial(
+                storage.open_study,
                 optuna_storage,
                 store,
                 versions.name_of(spec.name, study.version),
                 goal=spec.metric.goal,
                 pruner=pruner,
             )
+            optuna_study = ride_out(open_study)
             claims = Claims(store, optuna_study, spec, run_id=assignment.run_id, observe=observe)
             try:
                 with closing_team(context):
@@ -85,25 +90,29 @@ def work_for(assignment: Assignment, seat: Seat, observe: Observer) -> str:
 
 def finals_for(assignment: Assignment, seat: Seat, observe: Observer) -> None:
     """Run the finals of a study whose search is over, for a run that another process began."""
-    with _assigned(assignment, seat) as (prepared, store, _):
+    with _assigned(assignment, seat, observe) as (prepared, store, _):
         folds = final_folds(prepared.spec, prepared.dataset)
         context = context_of(prepared, store, folds=folds, observe=observe)
-        with storage.opened_storage(store) as optuna_storage:
+        ride_out = waiting_for(store, observe=observe).ride_out
+        with storage.opened_storage(store, ride_out=ride_out) as optuna_storage:
             run_finals(context, optuna_storage, folds=folds, run_id=assignment.run_id)
 
 
 @contextmanager
-def _assigned(assignment: Assignment, seat: Seat) -> Iterator[tuple[Prepared, Store, StudyRow]]:
+def _assigned(
+    assignment: Assignment, seat: Seat, observe: Observer
+) -> Iterator[tuple[Prepared, Store, StudyRow]]:
     """The study of an assignment, ready to be worked on in this process, and its store."""
     device = choose_device(seat.device)
     prepare_process(seat.threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    with Store.open(assignment.store or load_settings().store) as store:
-        _require_run(assignment, store)
-        study = store.require_study(assignment.study)
+    with open_store(assignment.store, observe=observe) as store:
+        ride_out = waiting_for(store, observe=observe).ride_out
+        ride_out(lambda: _require_run(assignment, store))
+        study = ride_out(lambda: store.require_study(assignment.study))
         prepared = _as_stored(study, device, folder=Path(assignment.folder))
-        spec = narrowed(prepared.spec, store.costs(study.name))
+        spec = narrowed(prepared.spec, ride_out(lambda: store.costs(study.name)))
         yield replace(prepared, spec=spec), store, study
 
 
@@ -183,15 +192,15 @@ def closing_team(context: StudyContext) -> Iterator[None]:
 
 def prepare_stored(
     study: StudyRow,
-    store: Store,
     *,
-    folder: Path | None,
+    base: Path,
     images: Path | None,
     device: str | None,
     observe: Observer,
 ) -> Prepared:
     """A stored study with every part checked on this machine, as `run` does for a study file.
 
+    Its relative paths start at `base`.
     Raises ProblemsError with all that is missing here and how to name it, ConflictError where the
     images are others than the study's.
     """
@@ -206,7 +215,6 @@ def prepare_stored(
             )
         path = str(images.absolute())
         spec = spec.model_copy(update={"data": spec.data.model_copy(update={"path": path})})
-    base = folder.absolute() if folder is not None else _folder_of(study, store)
     try:
         prepared = prepare(spec, base=base, observe=observe)
     except ProblemsError as error:
@@ -219,7 +227,7 @@ def prepare_stored(
     return prepared
 
 
-def _folder_of(study: StudyRow, store: Store) -> Path:
+def folder_of(study: StudyRow, store: Store) -> Path:
     """Where the study's latest run read relative paths from; here, where none says so."""
     return next(iter(store.folders(study.name)), Path.cwd())
 

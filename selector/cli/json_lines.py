@@ -19,6 +19,7 @@ from selector.events import (
     HeadsFused,
     NoticeFailed,
     PrefixUsed,
+    RunPaused,
     RunReady,
     StoreSilent,
     TrialEnded,
@@ -77,7 +78,7 @@ def level_of(event: Event) -> Level:
     match event:
         case DataProgress() | PrefixUsed() | HeadsFused():
             return "debug"
-        case TrialLost() | StoreSilent() | NoticeFailed() | WriterFailed():
+        case TrialLost() | StoreSilent() | RunPaused() | NoticeFailed() | WriterFailed():
             return "warning"
         case TrialEnded(state="failed"):
             return "warning"

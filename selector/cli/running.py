@@ -154,13 +154,13 @@ def _roam(
     device: str | None,
     watch: Callable[[], AbstractContextManager[Observer]],
 ) -> None:
-    from selector.settings import load_settings
-    from selector.store import Store
+    # Inside, for it takes seconds to import what trains.
+    from selector.search.outages import open_store
+    from selector.service.roaming import roam
 
-    with Store.open(store or load_settings().store) as opened:
-        # Inside, for it takes seconds to import what trains.
-        from selector.service.roaming import roam
-
+    with watch() as observe:
+        opened = open_store(store, observe=observe)
+    with opened:
         roam(
             opened,
             watch=watch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,22 +66,23 @@ def _serve(
     places: Sequence[Path], store: str | None, *, once: bool, limit: int, quiet: bool
 ) -> tuple[int, ...]:
     """The exit codes of all that ran, and of files that cannot be served."""
+    from selector.search.outages import open_store
     from selector.service.schedule.child import renew_study
     from selector.service.schedule.files import StudyFiles
     from selector.service.schedule.process import launcher
     from selector.service.schedule.scheduler import Scheduler
     from selector.settings import load_settings
-    from selector.store import Store
 
     settings = load_settings()
     files = StudyFiles(places)
     listing = files.read() if once else files.require()
-    with Store.open(store or settings.store) as opened:
+    watch = _quiet if quiet else _prefixed()
+    with open_store(store, observe=partial(watch, "")) as opened:
         scheduler = Scheduler(
             opened,
             files,
             launcher(renew_study, store=opened.url),
-            watch=_quiet if quiet else _prefixed(),
+            watch=watch,
             lease_seconds=settings.lease_seconds,
             limit=limit,
         )

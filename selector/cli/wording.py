@@ -15,6 +15,7 @@ from selector.events import (
     HistoryChosen,
     LimitsChecked,
     NoticeFailed,
+    RunPaused,
     RunReady,
     ScheduleNote,
     SealBroken,
@@ -29,6 +30,7 @@ from selector.events import (
 )
 from selector.records import Heat
 from selector.reporting import figures
+from selector.reporting.failures import paused
 
 # The parameters that every reader looks for, and what they are called in a narrow line.
 MAIN_PARAMS = {"lr": "lr", "freeze_depth": "freeze", "batch_size": "batch"}
@@ -95,6 +97,8 @@ def said(event: Event) -> tuple[str, ...]:
             return (f"writer  {writer} is switched off for this run: {reason}",)
         case ScheduleNote(text=text):
             return (text,)
+        case RunPaused():
+            return (f"paused: {paused(event.cause, trial=event.trial)}",)
         case _:
             return ()
 
@@ -169,11 +173,14 @@ def lost_line(lost: TrialLost) -> str:
     return f"trial {lost.number:>3}  lost      {figures.safe(lost.reason)}"
 
 
+_GOES_ON = "training goes on, results are kept here"
+
+
 class StoreLines:
     """One line when the store falls silent and one when it answers, however many workers say so."""
 
     def __init__(self) -> None:
-        self._silent = False
+        self._silent = self._waits = False
 
     def line(self, event: StoreSilent | StoreAnswers) -> str | None:
         """What is worth saying now."""
@@ -182,10 +189,12 @@ class StoreLines:
             return None
         self._silent = silent
         if isinstance(event, StoreSilent):
-            why = figures.safe(event.reason)
-            return f"store   does not answer; training goes on, results are kept here ({why})"
+            self._waits, why = event.waits, figures.safe(event.reason)
+            what = "this waits for it" if event.waits else _GOES_ON
+            return f"store   does not answer; {what} ({why})"
         took = figures.duration(event.seconds)
-        return f"store   answers again after {took}; what was kept is written"
+        then = "" if self._waits else "; what was kept is written"
+        return f"store   answers again after {took}{then}"
 
 
 def worker_line(note: WorkerNote) -> str:

@@ -16,7 +16,7 @@ from selector.data.fingerprint import fingerprint
 from selector.data.limit import subsample
 from selector.data.mirror import is_url, mirrored
 from selector.data.parallel import Progress
-from selector.data.problems import Problem, lines
+from selector.data.problems import Problem, lines, lines_and_list
 from selector.data.readers.base import ImageSource, Listing
 from selector.data.split import SPLITS, split, split_problems
 from selector.errors import DataError, visible
@@ -71,7 +71,7 @@ def inspect(
     placed, moved, torn = _placed(spec, listing.samples, verdicts)
     problems += [*torn, *split_problems(placed, blamed=listing.blamed)]
     if problems:
-        raise DataError(lines(problems))
+        raise DataError(lines_and_list(problems, load_settings().artifacts))
     return _dataset(spec, listing, verdicts, placed=placed, found=replace(found, moved=moved))
 
 

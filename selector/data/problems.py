@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from selector.errors import visible
+
+LIST = "data-problems.txt"  # below the artifacts, of the latest data that was refused
 LISTED = 10  # of one kind; a thousand broken files make the same point as ten
 
 
@@ -18,6 +23,26 @@ class Problem:
     kind: str
     text: str
     way_out: str = ""
+
+
+def lines_and_list(problems: Sequence[Problem], folder: Path) -> list[str]:
+    """`lines`, and where some are left out a file in `folder` that names every one, one a line.
+
+    Where it cannot be written, every problem is a line.
+    """
+    shown = lines(problems)
+    everything = [visible(problem.text) for problem in problems]
+    if len(everything) <= LISTED or not any(line.startswith("... and ") for line in shown):
+        return shown
+    path = folder / LIST
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{LIST}.{os.getpid()}.tmp")
+        temporary.write_text("\n".join(everything) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        return everything
+    return [*shown, f"All {len(everything)} problems are listed in '{path.absolute()}'."]
 
 
 def lines(problems: Iterable[Problem]) -> list[str]:

@@ -33,6 +33,8 @@ class Failed:
 
     exit_code: int
     text: str
+    trial: int | None = None
+    epoch: int | None = None
 
 
 def main(worker: Worker[Any], seat: Seat, events: Connection, output: Connection) -> None:
@@ -44,7 +46,7 @@ def main(worker: Worker[Any], seat: Seat, events: Connection, output: Connection
             heed_the_parent()
             events.send(Finished(worker(seat, observe)))
     except SelectorError as error:
-        events.send(Failed(error.exit_code, str(error)))
+        events.send(Failed(error.exit_code, str(error), error.trial, error.epoch))
     except KeyboardInterrupt:
         leave(STOPPED)
 

@@ -73,8 +73,10 @@ class Post(Generic[Result]):
         match message:
             case Finished():
                 self.finished = message
-            case Failed(exit_code, text):
-                raise same_error(exit_code, text)
+            case Failed() as failed:
+                error = same_error(failed.exit_code, failed.text)
+                error.trial, error.epoch = failed.trial, failed.epoch
+                raise error
             case event:
                 if isinstance(event, TrialEnded):
                     self._deaths = 0

@@ -83,6 +83,8 @@ from selector.records.ranking import (
 from selector.records.results import (
     Candidate,
     ClassScore,
+    RunCause,
+    RunFailure,
     RunRow,
     RunStart,
     StoredCheckpoint,
@@ -192,6 +194,8 @@ __all__ = [
     "Renewal",
     "RenewalOutcome",
     "Reused",
+    "RunCause",
+    "RunFailure",
     "RunRow",
     "RunStart",
     "RunStatus",

@@ -188,6 +188,19 @@ class RunStart:
     pid: int
 
 
+RunCause = Literal["disk_full", "data", "conflict", "unavailable", "stopped", "bug"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailure:
+    """Why a run ended before its budget; the trial that it had then, in which epoch, if any."""
+
+    cause: RunCause
+    message: str
+    trial: int | None = None
+    epoch: int | None = None  # the one that was not finished, from 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
     """A run as the store knows it."""
@@ -202,3 +215,4 @@ class RunRow:
     pid: int
     started_at: dt.datetime
     ended_at: dt.datetime | None
+    failure: RunFailure | None = None

@@ -22,7 +22,7 @@ from selector.records import (
 from selector.reporting import figures, finals, flat, history, proxies
 from selector.reporting.base import Column, Page, ShownTable, present
 from selector.reporting.costs import costs_table
-from selector.reporting.failures import failures_table
+from selector.reporting.failures import ended_early_table, failures_table, pause_of
 from selector.reporting.leaderboard import counted
 from selector.reporting.trial import trial_plain
 from selector.selection.seal import begun_after, opened_at
@@ -50,11 +50,16 @@ def study_page(
     after = begun_after(trials, opened_at(openings))
     return Page(
         title=f"Study {figures.safe(study.name)}",
-        facts=(*((("state", state),) if state else ()), *_study_facts(study)),
+        facts=(
+            *((("state", state),) if state else ()),
+            *((("paused", pause),) if (pause := pause_of(runs)) else ()),
+            *_study_facts(study),
+        ),
         tables=present(
             _space_table(study),
             costs_table(costs, LimitsSpec.model_validate(study.spec.get("limits", {}))),
             _runs_table(runs),
+            ended_early_table(runs, trials),
             *history.tables(taken_over),
             *proxies.tables(audit),
             _trials_table(study, trials),
@@ -71,6 +76,7 @@ def study_page(
         document=lambda: {
             "study": study.name,
             "state": state,
+            "paused": pause_of(runs),
             "metric": {"name": study.metric, "goal": study.goal},
             "data": {
                 "fingerprint": study.data.fingerprint,

@@ -1,9 +1,11 @@
 """Who runs which trial: taken, handed back, and repaired in one place, under one lock.
 
-Optuna commits on its own, so a crash can leave its record and ours apart. Our row is the truth: it
-is written before Optuna is told, and `reconcile`, which runs under the lock before every claim,
-brings Optuna's record in line. A running trial is its worker's as long as the lease in that row
-lasts; whoever lost it cannot write to it any more.
+Optuna commits on its own, so a crash can leave its record and ours apart. Our row is the truth. A
+new trial is stored by Optuna first, which numbers it, and our row with the lease right after; its
+end is our row first, and then Optuna is told. What a crash in between leaves is no trial of ours
+yet, or an end that Optuna does not know: `reconcile`, which runs under the lock before every claim,
+hands the one out again and tells the other. A running trial is its worker's as long as the lease in
+that row lasts; whoever lost it cannot write to it any more.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from selector.errors import ConflictError, StoreSilentError, StudyStoppedError
+from selector.errors import ConflictError, StoreSilentError, StudyStoppedError, TrialLostError
 from selector.events import Observer, nobody
 from selector.records import (
     Heat,
@@ -55,6 +57,8 @@ from selector.search.storage import held_reads, reachable, write_draft
 from selector.settings import Settings, load_settings
 from selector.spec import StudySpec
 from selector.store import Store, study_lock
+from selector.store.engine import impatient
+from selector.store.lock import Held
 
 ORIGIN = "selector:origin"
 PLANNED = "selector:planned"
@@ -62,7 +66,7 @@ WAIT_SECONDS = 300.0
 POLL_SECONDS = 1.0
 # Of a lease: time for every worker that lives to renew its own, when the store is back.
 PATIENCE = 2 / RENEWALS
-HAND_BACK_SECONDS = 5.0  # on the way out nobody wants to wait; the next run repairs what is left
+HAND_BACK_SECONDS = 3.0  # on the way out nobody wants to wait; the next run repairs what is left
 Result = TypeVar("Result")
 
 
@@ -115,8 +119,9 @@ class Claims:
         self._lease_seconds = settings.lease_seconds
         self._outages = Outages(store, observe=observe, patience_seconds=settings.outage_seconds)
         self._observe = observe
+        self._lock = Held()  # the study's, within `_locked`
         self._given_up: set[str] = set()  # tokens of leases that this worker took and cannot use
-        earlier = store.outcomes(spec.name)
+        earlier = self.ride_out(lambda: store.outcomes(spec.name))
         self._forgiven = frozenset(t.number for t in earlier if t.state == "failed")
 
     def seconds(self) -> float:
@@ -236,7 +241,7 @@ class Claims:
         It does not wait for a silent store: there the trial comes back when its lease is over, or
         once this process is gone.
         """
-        with self._locked(wait_seconds=HAND_BACK_SECONDS):
+        with impatient(HAND_BACK_SECONDS), self._locked(wait_seconds=HAND_BACK_SECONDS):
             self._store.release_trial(self._spec.name, claim.number, lease=claim.heartbeat.lease)
             set_waiting(self._study, claim.trial._trial_id)
 
@@ -255,7 +260,7 @@ class Claims:
     @contextmanager
     def _locked(self, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
         lock = study_lock(self._store, self._spec.name, wait_seconds=wait_seconds)
-        with reachable(self._store), lock, held_reads(self._study):
+        with reachable(self._store), lock as self._lock, held_reads(self._study):
             yield
 
     def _build_sampler(self, number: int) -> BaseSampler:
@@ -277,8 +282,9 @@ class Claims:
             claim = self._own(trial, rows, lease)
         except BaseException:
             # This process lives on, in a notebook say, so nobody would take the trial from it.
-            with suppress(StoreSilentError), reachable(self._store):
-                self._store.release_trial(self._spec.name, trial.number)
+            # Whoever lost the lock may have drafted a number that another has taken by now.
+            with suppress(StoreSilentError, TrialLostError), reachable(self._store):
+                self._store.release_trial(self._spec.name, trial.number, lease=lease)
                 set_waiting(self._study, trial._trial_id)
             raise
         self._given_up.discard(lease.token)
@@ -287,6 +293,9 @@ class Claims:
     def _own(self, trial: optuna.Trial, rows: tuple[TrialOutcome, ...], lease: Lease) -> Claim:
         trial.set_user_attr(OWNER, {**process_named(), "run": self._run_id})
         start = self._start(trial)
+        # Proposing a trial takes a while. Whoever lost the lock meanwhile may propose what another
+        # has taken, and writes nothing: the attempt counts as one on a store that is silent.
+        self._lock.require()
         is_new = write_draft(trial)
         self._store.start_trial(self._spec.name, self._run_id, start, lease=lease)
         reported = 0 if is_new else self._reported(trial)

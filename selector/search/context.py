@@ -13,7 +13,17 @@ import torch
 from selector import metrics
 from selector.backbones.base import STAGES
 from selector.events import Observer
-from selector.records import EpochResult, Floats, Heat, Ints, Preprocessing, Recipe, TrainingData
+from selector.records import (
+    EpochResult,
+    Floats,
+    Heat,
+    Ints,
+    Preprocessing,
+    Recipe,
+    StudyRow,
+    TrainingData,
+)
+from selector.search.outages import waiting_for
 from selector.settings import Settings
 from selector.spec import StudySpec
 from selector.spec.domains import AnyDomain, Choice, Fixed, values_of
@@ -96,6 +106,11 @@ class StudyContext:
     epochs: TrainEpochs | None = None
     folds: tuple[Callable[[Preprocessing], TrainingData], ...] = ()  # likewise, of the finals
     portions: Portions = field(default_factory=Portions)
+
+    def stored(self) -> StudyRow:
+        """The study as it is in the store; a store that is silent is waited for."""
+        outages = waiting_for(self.store, observe=self.observe)
+        return outages.ride_out(lambda: self.store.require_study(self.spec.name))
 
     def alone(
         self,

@@ -26,6 +26,7 @@ from selector.records import Heat, Scalar, StudyRow, TrialOutcome, TrialRow, Tri
 from selector.search.budget import FINISHED
 from selector.search.claims import Claims
 from selector.search.context import StudyContext
+from selector.search.outages import waiting_for
 from selector.search.storage import open_study, reachable
 from selector.search.worker import work
 from selector.selection import finals as statistics
@@ -54,11 +55,12 @@ def run_finals(
     Nothing happens where the study file wants none, where one finalist would be alone, or where
     another process still searches: whoever ends last goes on here.
     """
-    plan = plan_finals(context, storage, folds=folds)
+    ride_out = waiting_for(context.store, observe=context.observe).ride_out
+    plan = ride_out(lambda: plan_finals(context, storage, folds=folds))
     if plan is None:
         return
     work_on_finals(plan, context, storage, run_id=run_id)
-    decide_finals(plan, context)
+    ride_out(lambda: decide_finals(plan, context))
 
 
 def plan_finals(
@@ -97,24 +99,27 @@ def work_on_finals(
     """Run the heats that nobody has run yet."""
     store, name = context.store, context.spec.name
     assert context.spec.finals is not None
+    ride_out = waiting_for(store, observe=context.observe).ride_out
+    earlier = ride_out(lambda: store.counts(plan.spec.name))
     context.observe(
         FinalsReady(
             finalists=plan.finalists,
             seeds=context.spec.finals.seeds,
             folds=context.spec.finals.folds,
             runs=len(plan.heats),
-            earlier=store.counts(plan.spec.name),
+            earlier=earlier,
         )
     )
     claims = FinalsClaims(
         store,
-        _open(plan.spec, store, storage),
+        ride_out(lambda: _open(plan.spec, store, storage)),
         plan.spec,
         run_id=run_id,
         runs_of=name,
         observe=context.observe,
     )
-    claims.searched = {trial.number: trial for trial in store.trials(name)}
+    searched = ride_out(lambda: store.trials(name))
+    claims.searched = {trial.number: trial for trial in searched}
     work(claims, replace(context, spec=plan.spec))
 
 

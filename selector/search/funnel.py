@@ -40,11 +40,11 @@ def backbone_order(claims: Claims, context: StudyContext) -> tuple[str, ...]:
     proxies = context.store.proxies(spec.name)
     wanted = spec.funnel == "auto" and len(spec.backbone_names) > 1
     if wanted and not proxies and claims.untouched:
-        proxies = _measure_all(context)
+        proxies = _measure_all(claims, context)
     return preferred(spec.backbone_names, proxies, goal=spec.metric.goal)
 
 
-def _measure_all(context: StudyContext) -> tuple[BackboneProxies, ...]:
+def _measure_all(claims: Claims, context: StudyContext) -> tuple[BackboneProxies, ...]:
     """Measure, store and announce; what the store has afterwards."""
     started, spec = time.monotonic(), context.spec
     limit = math.inf if spec.budget.time is None else TIME_SHARE * spec.budget.time
@@ -61,8 +61,8 @@ def _measure_all(context: StudyContext) -> tuple[BackboneProxies, ...]:
             first_line = str(failure).partition("\n")[0]
             missing[name] = first_line or type(failure).__name__
     if measured:
-        context.store.record_proxies(spec.name, measured)
-    stored = context.store.proxies(spec.name)
+        claims.ride_out(lambda: context.store.record_proxies(spec.name, measured))
+    stored = claims.ride_out(lambda: context.store.proxies(spec.name))
     context.observe(_ended(stored, missing, context, seconds=time.monotonic() - started))
     return stored
 

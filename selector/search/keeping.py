@@ -72,7 +72,7 @@ def _metadata(
         "format": FORMAT,
         "study": context.spec.name,
         # Tells this study from one of the same name in a store that shares the artifacts folder.
-        "study_created": context.store.require_study(context.spec.name).created_at.isoformat(),
+        "study_created": context.stored().created_at.isoformat(),
         "trial": str(origin.number),
         "task": context.spec.task,
         "backbone": origin.recipe.backbone,

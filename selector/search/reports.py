@@ -34,12 +34,19 @@ class Reports:
         self._outages = outages
         self._reported = reported
         self._waiting: dict[int, float] = {}  # by step
+        self._latest = 0
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is trained now, from 1."""
+        return max([self._reported, *(step + 1 for step in self._waiting), self._latest]) + 1
 
     def add(self, epoch: int, score: float) -> bool:
         """Report an epoch, from 1; whether the pruner would stop the trial here.
 
         Without an answer it goes on. Raises TrialLostError where another worker has the trial.
         """
+        self._latest = epoch
         if epoch > self._reported:
             self._waiting[epoch - 1] = score  # steps count from 0
         # A trial that was handed back runs again over epochs that the pruner has already passed.

@@ -140,7 +140,11 @@ class ResumePoint:
         """Take up what an earlier attempt left; a line about what came of it, None without any."""
         found, reasons = None, []
         uploads.bring_folder(self._folder)
-        for path in sorted(self._folder.glob("state-*.safetensors")):
+        try:
+            paths = self._paths()
+        except OSError as error:
+            return f"starts over; '{self._folder}' cannot be read: {error.strerror or error}"
+        for path in paths:
             try:
                 loaded = load_checkpoint(path, sha256=named_sha256(path))
             except UnavailableError as error:
@@ -158,6 +162,14 @@ class ResumePoint:
         epoch, step = _place(loaded)
         place = f"goes on in epoch {epoch}" + (f", after step {step}" if step else "")
         return place + self._elsewhere(_reached(loaded).get("devices", 1))
+
+    def _paths(self) -> list[Path]:
+        try:
+            # Not by a pattern, which finds nothing in a folder that cannot be read.
+            named = [path for path in self._folder.iterdir() if path.match("state-*.safetensors")]
+        except FileNotFoundError:
+            return []
+        return sorted(named)
 
     def _elsewhere(self, before: int) -> str:
         """Where it goes on, if not on as many devices: the last bits depend on that."""
@@ -252,7 +264,7 @@ def named_store(store: Store) -> str:
 def _folder(number: int, context: StudyContext) -> Path:
     """Of one trial of one study, whichever worker has it: its lineage."""
     name = context.spec.name
-    study = named_study(context.store.require_study(name))
+    study = named_study(context.stored())
     return context.artifacts / name / FOLDER / f"trial-{number:04d}-{study}"
 
 

@@ -6,10 +6,10 @@ import copy
 import datetime as dt
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -35,6 +35,22 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 logging.getLogger("optuna").propagate = False
 # A conditional space needs TPE's `group`, which is marked experimental; said once in the docs.
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+Result = TypeVar("Result")
+
+
+class RideOut(Protocol):
+    """Calls an action, which may be called again from its beginning, until the store answers."""
+
+    def __call__(self, action: Callable[[], Result], /) -> Result:
+        """What the action gives."""
+        ...
+
+
+def at_once(action: Callable[[], Result], /) -> Result:
+    """What the action gives, at the first call: a store that is silent is an error."""
+    return action()
 
 
 class HeldStorage(_CachedStorage):
@@ -272,9 +288,9 @@ def _other_tables(store: Store, found: TablesVersion) -> ConflictError:
 
 
 @contextmanager
-def opened_storage(store: Store) -> Iterator[RDBStorage]:
+def opened_storage(store: Store, *, ride_out: RideOut = at_once) -> Iterator[RDBStorage]:
     """Optuna's storage, and its connections given back at the end."""
-    storage = open_storage(store)
+    storage = ride_out(lambda: open_storage(store))
     try:
         yield storage
     finally:

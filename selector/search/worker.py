@@ -38,7 +38,9 @@ def work(claims: Claims, context: StudyContext) -> str:
             context.observe(TrialLost(number=claim.number, reason=str(lost)))
         except RankLostError:
             raise  # not handed back: the next claim counts it as that of a worker that was killed
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, SelectorError) and error.trial is None:
+                error.trial, error.epoch = claim.number, claim.reports.epoch
             # What stopped the worker is what the user must hear of. A trial that cannot be handed
             # back now, or has ended already, is set right by the first claim of the next run.
             with suppress(SelectorError):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,22 @@ from selector.store.passwords import safe_url as safe_url  # part of what this m
 from selector.store.passwords import without_password
 
 BUSY_SECONDS = 60
+_busy_seconds: ContextVar[float] = ContextVar("busy_seconds", default=BUSY_SECONDS)
 SUPPORTED = "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE"
 # Broken rules and wrong SQL are mistakes of the program, not of the place.
 _OURS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 # Of PostgreSQL: connection failures, stopping and starting, too many connections, deadlock and
 # like conflicts, a standby that does not write yet.
 _PASSING_STATES = ("08", "57", "53300", "40", "25006")
+# What a server, or the way to it, says of a connection that will never be made. Neither psycopg nor
+# libpq gives a state there, only the text; of a server in another language nothing matches, and
+# whoever waits is told its words.
+_REFUSED = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry"
+    r"|(database|role) \".*\" does not exist|is not permitted to log in"
+    r"|permission denied for database|invalid port number"
+    r"|invalid (connection option|sslmode)|root certificate file"
+)
 # A host that vanishes says nothing: without these a query would wait for it for a quarter of an
 # hour or for ever. Where server and program share a machine they do nothing.
 _LIBPQ = {
@@ -109,6 +121,16 @@ def server_options(url: URL) -> dict[str, Any]:
 
 
 @contextmanager
+def impatient(seconds: float) -> Iterator[None]:
+    """Within, a transaction waits for SQLite's write lock no longer than this: others try again."""
+    token = _busy_seconds.set(seconds)
+    try:
+        yield
+    finally:
+        _busy_seconds.reset(token)
+
+
+@contextmanager
 def reaching(url: URL) -> Iterator[None]:
     """Turn a failure to reach the database into one line without password or traceback."""
     try:
@@ -129,8 +151,9 @@ def may_pass(error: BaseException | None) -> bool:
         # The low byte is the kind; the rest says which of its cases.
         return sqlite_code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     # A connection that cannot be made, or breaks, has no state of its own.
-    state = getattr(error.orig, "sqlstate", None)
-    return state is None or str(state).startswith(_PASSING_STATES)
+    if (state := getattr(error.orig, "sqlstate", None)) is None:
+        return _REFUSED.search(str(error.orig)) is None
+    return str(state).startswith(_PASSING_STATES)
 
 
 def writing(engine: Engine) -> Engine:
@@ -157,13 +180,14 @@ def _listen_sqlite(engine: Engine) -> None:
     def set_up(connection: Any, _record: object) -> None:
         # Python's own transaction handling begins too late; `begin` below does it instead.
         connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        connection.execute(f"PRAGMA busy_timeout = {round(_busy_seconds.get() * 1000)}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("selector_writes")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(_busy_seconds.get() * 1000)}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

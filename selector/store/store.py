@@ -21,6 +21,7 @@ from selector.records import (
     OpenedScore,
     Opening,
     OpeningStart,
+    RunFailure,
     RunRow,
     RunStart,
     RunStatus,
@@ -75,8 +76,12 @@ class Store(Service):
         """
         parsed = parse_url(url)
         engine = connect(parsed)
-        with reaching(parsed):
-            ensure_schema(engine)
+        try:
+            with reaching(parsed):
+                ensure_schema(engine)
+        except BaseException:
+            engine.dispose()  # whoever waits for a server opens it again and again
+            raise
         return cls(engine)
 
     @property
@@ -220,10 +225,10 @@ class Store(Service):
         with self._transaction(self._writing) as connection:
             return studies.begin_run(connection, start)
 
-    def end_run(self, run_id: int, *, status: RunStatus) -> None:
-        """Record how a run ended."""
+    def end_run(self, run_id: int, *, status: RunStatus, failure: RunFailure | None = None) -> None:
+        """Record how a run ended, and why if before its budget."""
         with self._transaction(self._writing) as connection:
-            studies.end_run(connection, run_id, status)
+            studies.end_run(connection, run_id, status, failure)
 
     def runs(self, study: str) -> tuple[RunRow, ...]:
         """The runs of a study, in the order they began."""

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from selector.errors import ConflictError, InputError, UnknownNameError
 from selector.records import (
+    RunFailure,
     RunRow,
     RunStart,
     RunStatus,
@@ -23,6 +24,7 @@ from selector.records import (
 from selector.store.encode import pack_validation, summary_to_plain, unpack_summary
 from selector.store.engine import safe_url
 from selector.store.firing_tables import FiringTable, ScheduleTable
+from selector.store.passwords import without_password
 from selector.store.tables import FinalsTable, RunTable, StudyTable, TrialTable
 
 _CLOCK_SECONDS = 2.0  # what the clocks of a process and of its run may differ by
@@ -248,9 +250,15 @@ def _last_sign_of(connection: Connection, run: Any) -> dt.datetime:
     return last
 
 
-def end_run(connection: Connection, run_id: int, status: RunStatus) -> None:
-    """Record how a run ended."""
-    values = {"status": status, "ended_at": dt.datetime.now(dt.UTC)}
+def end_run(
+    connection: Connection, run_id: int, status: RunStatus, failure: RunFailure | None = None
+) -> None:
+    """Record how a run ended, and why if before its budget; no password is stored."""
+    values: dict[str, Any] = {"status": status, "ended_at": dt.datetime.now(dt.UTC)}
+    if failure is not None:
+        message = without_password(failure.message, connection.engine.url)
+        values |= {"cause": failure.cause, "message": message}
+        values |= {"at_trial": failure.trial, "at_epoch": failure.epoch}
     done = connection.execute(update(RunTable).where(RunTable.id == run_id).values(values))
     if done.rowcount != 1:
         raise ConflictError(f"Run {run_id} is no longer in the store; was its study deleted?")
@@ -275,6 +283,11 @@ def list_runs(connection: Connection, name: str) -> tuple[RunRow, ...]:
             pid=row.pid,
             started_at=row.started_at,
             ended_at=row.ended_at,
+            failure=None
+            if row.cause is None
+            else RunFailure(
+                cause=row.cause, message=row.message, trial=row.at_trial, epoch=row.at_epoch
+            ),
         )
         for row in rows
     )

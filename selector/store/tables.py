@@ -113,6 +113,10 @@ class RunTable(Table):
     pid: Mapped[int]
     started_at: Mapped[dt.datetime]
     ended_at: Mapped[dt.datetime | None]
+    cause: Mapped[str | None] = mapped_column(String(16))  # of an end before the budget's
+    message: Mapped[str | None] = mapped_column(Text)
+    at_trial: Mapped[int | None]
+    at_epoch: Mapped[int | None]
 
 
 class ProxyTable(Table):

@@ -66,7 +66,8 @@ def save_checkpoint(
 def load_checkpoint(path: Path, *, sha256: str | None = None) -> LoadedCheckpoint:
     """The tensors and metadata of a file; checked against `sha256`, or the beginning of it.
 
-    Raises UnavailableError for a file that is missing, damaged, or not the one expected.
+    Raises UnavailableError for a file that is missing, damaged, not the one expected, or that
+    cannot be read.
     """
     uploads.bring(path)
     try:
@@ -75,6 +76,10 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> LoadedCheckpoin
         raise UnavailableError(
             f"Checkpoint '{path}' is missing. Look for it in the artifacts folder of the run "
             "(SELECTOR_ARTIFACTS), or use another trial: --trial N."
+        ) from error
+    except OSError as error:
+        raise UnavailableError(
+            f"Checkpoint '{path}' cannot be read: {error.strerror or error}."
         ) from error
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and not found.startswith(sha256):

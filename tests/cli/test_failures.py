@@ -68,7 +68,9 @@ def test_retry_runs_failed_trials_again_within_the_budget(exploded: Command, pla
     result = exploded("run", "study.yaml", "-q")
 
     assert result.exit_code == 5
-    assert "no trial completed: 2 failed" in result.stderr  # the same parameters overflow again
+    # The same parameters overflow again; what is counted above is counted below.
+    assert "no trial completed: 2 failed (2 more were retried since), 0 pruned" in result.stderr
+    assert "  non_finite    4  trials 0, 1, 2, 3 (2 retried since): " in result.stderr
     with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
         rows = store.trials("tiny")
     assert [(row.origin, row.retry_of, row.retried) for row in rows[2:]] == [
@@ -139,6 +141,9 @@ def test_an_image_that_changes_during_the_run_stops_the_study_and_no_trial_fails
     with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
         assert {row.state for row in store.trials("tiny")} <= {"waiting"}
         assert store.counts("tiny").failed == 0
+        (run_row,) = store.runs("tiny")
+    assert run_row.failure is not None and run_row.failure.cause == "data"
+    assert ".png" in run_row.failure.message
 
 
 def test_batches_that_memory_has_no_room_for_are_said_stored_and_shown(

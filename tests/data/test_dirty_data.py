@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from selector.data import Dataset, inspect
 from selector.errors import DataError, visible
+from selector.spec.schema import DataSpec
 
 from .corpus import BAD, FIXTURES, GOOD, Fixture, write_corpus
 from .files import class_folders, data, listed_images, save_picture, table
@@ -267,3 +268,24 @@ def test_any_name_of_a_bad_file_is_shown_on_one_line(
         return  # this file system knows no such name
     (line,) = refused(folder).splitlines()
     assert harmless(line) and ("not an image" in line or "not valid UTF-8" in line)
+
+
+def test_every_file_is_named_in_a_list_where_the_lines_are_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the cap on lines as it is: the terminal stays short and nothing is left unnamed."""
+    monkeypatch.setenv("SELECTOR_ARTIFACTS", str(tmp_path / "artifacts"))
+    names = [f"bad {number}\n.png" for number in range(25)]
+    for label in ("ant", "bee"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for name in names:
+            (tmp_path / "images" / label / name).write_bytes(b"no image at all")
+    with pytest.raises(DataError) as caught:
+        inspect(DataSpec(path="images"), base=tmp_path, cache=tmp_path / "cache")
+    assert len(caught.value.problems) <= 15
+    path = tmp_path / "artifacts" / "data-problems.txt"
+    assert f"are listed in '{path}'" in caught.value.problems[-1]
+    listed = path.read_text().splitlines()
+    for label in ("ant", "bee"):
+        for number in range(25):
+            assert sum(f"{label}/bad {number}\\n.png" in line for line in listed) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,12 +49,17 @@ sampler: random
 class Workers(RuleBasedStateMachine):
     """Several workers of one study, as far as the store can tell them apart."""
 
+    @staticmethod
+    def new_url(folder: Path) -> str:
+        """An empty database."""
+        return f"sqlite:///{folder / 'selector.db'}"
+
     held = Bundle("held")  # (worker, claim): trials that somebody believes to hold
 
     @initialize(workers=st.integers(2, 3))
     def begin(self, workers: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="selector-claims-"))
-        self.store = Store.open(f"sqlite:///{self.folder / 'selector.db'}")
+        self.store = Store.open(self.new_url(self.folder))
         self.spec = parse_study(f"{HEAD}{SPACE}budget: {{trials: {BUDGET}, failures: {BUDGET}}}\n")
         register_study(self.store, self.spec)
         self.workers = [self.new_worker() for _ in range(workers)]
@@ -191,9 +197,9 @@ class Workers(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-def run(examples: int, steps: int) -> None:
+def run(examples: int, steps: int, machine: type[Workers] = Workers) -> None:
     run_state_machine_as_test(
-        Workers,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -217,3 +223,29 @@ def test_no_order_of_events_doubles_or_loses_a_trial() -> None:
 @pytest.mark.storm
 def test_no_long_order_of_events_doubles_or_loses_a_trial() -> None:
     run(examples=40, steps=25)
+
+
+@pytest.fixture
+def on_postgres(new_postgres_url: Callable[[], str]) -> type[Workers]:
+    """The same workers; every example has a database of its own."""
+
+    class OnPostgres(Workers):
+        @staticmethod
+        def new_url(folder: Path) -> str:
+            del folder
+            return new_postgres_url()
+
+    return OnPostgres
+
+
+def test_no_order_of_events_on_postgresql_doubles_or_loses_a_trial(
+    on_postgres: type[Workers],
+) -> None:
+    run(examples=2, steps=10, machine=on_postgres)
+
+
+@pytest.mark.storm
+def test_no_long_order_of_events_on_postgresql_doubles_or_loses_a_trial(
+    on_postgres: type[Workers],
+) -> None:
+    run(examples=12, steps=25, machine=on_postgres)

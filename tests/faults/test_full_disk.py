@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from selector.records import RunFailure
 from selector.store import Store
 from tests.faults.conftest import STUDY, surroundings
 from tests.faults.program import FILLER, Program, Strike, Surroundings, epochs_run
@@ -40,13 +43,32 @@ def disk(folder: Path) -> Iterator[Path]:
 
 def run_full(folder: Path, here: Surroundings, strike: Strike, reason: str) -> None:
     """The disk becomes full: the reason in one line, no budget spent, nothing torn."""
-    full = Program("run", "study.yaml", "-q", folder=folder, surroundings=here, strike=strike)
+    full = Program("run", "study.yaml", folder=folder, surroundings=here, strike=strike)
     assert full.wait() == 4, full.printed
     assert full.struck_at is not None
+    (said,) = (line for line in full.printed.splitlines() if line.startswith("paused: "))
+    assert said.startswith("paused: the disk is full: free space; trial 0 waits"), said
     assert reason in full.printed and "Traceback" not in full.printed, full.printed
     with Store.open(here.environment["SELECTOR_STORE"]) as store:
         counts = store.counts("faults")
+        (run,) = store.runs("faults")
     assert (counts.finished, counts.failed) == (0, 0)
+    assert run.status == "failed" and run.failure is not None
+    assert (run.failure.cause, run.failure.trial) == ("disk_full", 0)
+    assert (run.failure.epoch or 0) >= 1 and reason in run.failure.message
+    assert_shown(folder, here, run.failure)
+
+
+def assert_shown(folder: Path, here: Surroundings, failure: RunFailure) -> None:
+    """The study says that it is paused, why, what to do, and at which trial."""
+    text = Program("show", "faults", folder=folder, surroundings=here)
+    document = Program("show", "faults", "--format", "json", folder=folder, surroundings=here)
+    assert (text.wait(), document.wait()) == (0, 0), text.printed + document.printed
+    for word in ("paused", "free space", "disk_full", "Runs that ended early"):
+        assert word in text.printed, text.printed
+    shown = json.loads(document.printed)
+    assert shown["paused"].startswith("the disk is full: free space; trial 0 waits")
+    assert shown["runs"][-1]["failure"] == dataclasses.asdict(failure)
 
 
 def assert_goes_on(folder: Path, here: Surroundings, artifacts: Path, *, again: int) -> None:

@@ -31,12 +31,15 @@ def begin_together(folder: Path, here: Surroundings, *, workers: int, trials: in
     assert set(epochs_run(folder).values()) == {1}, "a trial ran twice"
 
 
-def test_workers_on_an_empty_database_end_with_the_budget(folder: Path, here: Surroundings) -> None:
+@pytest.mark.parametrize("attempt", range(2))
+def test_workers_on_an_empty_database_end_with_the_budget(
+    attempt: int, folder: Path, here: Surroundings
+) -> None:
     begin_together(folder, here, workers=4, trials=6)
 
 
 @pytest.mark.storm
-@pytest.mark.parametrize("attempt", range(2))
+@pytest.mark.parametrize("attempt", range(5))
 def test_eight_workers_on_an_empty_database_end_with_exactly_24_trials(
     attempt: int, folder: Path, here: Surroundings
 ) -> None:

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import text
 
 from selector import processes
 from selector.errors import TrialLostError
-from selector.events import Event, Observer, TrialNote, nobody
-from selector.records import EpochRecord, ProcessName, TrialEnd
+from selector.events import Event, Observer, StoreAnswers, StoreSilent, TrialNote, nobody
+from selector.records import EpochRecord, ProcessName, TrialEnd, TrialStart
 from selector.search import pruners, storage
 from selector.search.claims import Claim, Claims
 from selector.search.owners import MOST_DEATHS, OWNER, process_named
@@ -71,6 +72,45 @@ def test_a_study_ends_with_exactly_its_budget(store: Store, six: StudySpec) -> N
         claims.end(claim, pruned(claim.number))
     assert claims.take() == "6 trials"
     assert states(study) == [TrialState.PRUNED] * 6
+
+
+class Robbed(Claims):
+    """Claims whose lock the server takes back while the first trial is proposed."""
+
+    def _start(self, trial: optuna.Trial) -> TrialStart:
+        start = super()._start(trial)
+        if self.robbed == 0:
+            self.robbed = end_lock_holders(self._store)
+        return start
+
+    robbed = 0
+
+
+def end_lock_holders(store: Store) -> int:
+    """End the connections that hold advisory locks, as `idle_session_timeout` does."""
+    ended = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with store.engine.connect() as connection:
+        return int(connection.scalar(text(ended)) or 0)
+
+
+def test_a_lock_that_the_server_took_back_claims_nothing(
+    postgres_url: str, study: ParseStudy
+) -> None:
+    spec = study("budget: {trials: 2}\n")
+    with Store.open(postgres_url) as store:
+        run_id = register_study(store, spec)
+        _, optuna_study = open_claims(store, spec, run_id)
+        events: list[Event] = []
+        claims = Robbed(store, optuna_study, spec, run_id=run_id, observe=events.append)
+        claim = take(claims)
+        assert claims.robbed == 1
+        assert [type(event) for event in events] == [StoreSilent, StoreAnswers]
+        assert claim.number == 0 and states(optuna_study).count(TrialState.RUNNING) == 1
+        assert [row.state for row in store.outcomes(spec.name)] == ["running"]
+        claims.end(claim, pruned(0))
 
 
 def test_the_plan_is_made_once_in_the_life_of_a_study(store: Store, six: StudySpec) -> None:

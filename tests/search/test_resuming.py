@@ -234,6 +234,50 @@ def of_something_else(path: Path) -> None:
     save_checkpoint(path.with_name("state"), loaded.tensors, {"trial": "0"})
 
 
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def broken_disk(path: Path) -> None:
+    """A file whose reading is an input/output error, as of a disk that fails."""
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+
+
+def endless(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def locked(path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read every file")
+    path.chmod(0)
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (folder_instead, "Is a directory"),
+        (broken_disk, "Input/output error"),
+        (endless, "Too many levels of symbolic links"),
+        (locked, "Permission denied"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_read_is_said_and_the_trial_starts_over(
+    harm, reason, study, whole
+):
+    ran = Watched(study, f"sqlite:///{study.parent / 'unread.db'}")
+    ran.stop_once()
+    (path,) = ran.files()
+    harm(path)
+    ran()
+    (note,) = ran.notes()
+    assert note.startswith("starts over") and reason in note
+    assert_same(ran, whole)
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [

@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from selector.errors import ConflictError, InputError, TrialFailedError, UnknownNameError
-from selector.records import TrialCounts
+from selector.records import RunFailure, TrialCounts
 from selector.store import Store
 from selector.store.tables import RunTable, Table, TrialTable
 
@@ -166,6 +166,15 @@ def test_runs_of_other_studies_are_left_alone(store: Store, results: Any) -> Non
 def test_ending_an_unknown_run_is_a_conflict(store: Store) -> None:
     with pytest.raises(ConflictError, match="Run 7"):
         store.end_run(7, status="complete")
+
+
+def test_why_a_run_ended_is_kept_without_the_password(store: Store, results: Any) -> None:
+    run_id = results.fill(store)
+    message = "Store 'postgresql://me:s3cret@db/x' is away"
+    failure = RunFailure(cause="unavailable", message=message, trial=3, epoch=2)
+    store.end_run(run_id, status="failed", failure=failure)
+    (run,) = store.runs("flowers")
+    assert run.failure == dataclasses.replace(failure, message=message.replace("s3cret", "***"))
 
 
 def test_a_complete_trial_leaves_everything(filled: Store, results: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from selector.records import Promotion, RunRow, StoredBundle, StudyRow, StudySummary
 from selector.reporting import champions_page, figures, leaderboard
 from selector.reporting.base import Column, ShownTable, present
-from selector.reporting.failures import failures_table
+from selector.reporting.failures import ended_early_table, failures_table, pause_of
 from selector.reporting.schedules import schedules_page
 from selector.service.schedule.listing import schedules_of
 from selector.service.web.live import LiveTrial
@@ -150,7 +150,6 @@ def failures_section(site: Site, view: StudyView) -> Section | None:
 
 def runs_section(site: Site, view: StudyView) -> Section | None:
     """Who has worked on the study, and where."""
-    del site
     if not view.runs:
         return None
     columns = (
@@ -173,8 +172,11 @@ def runs_section(site: Site, view: StudyView) -> Section | None:
         for run in reversed(view.runs[-RUNS:])
     )
     earlier = len(view.runs) - len(rows)
-    notes = (f"{earlier} earlier ones are not shown.",) if earlier else ()
-    return Section("runs", "Runs", (ShownTable("", columns, rows),), notes)
+    pause = pause_of(view.runs)
+    hidden = (f"{earlier} earlier ones are not shown.",) if earlier else ()
+    notes = (*((f"Paused: {pause}.",) if pause else ()), *hidden)
+    early = ended_early_table(view.runs[-RUNS:], site.store.trials(view.row.name))
+    return Section("runs", "Runs", present(ShownTable("", columns, rows), early), notes)
 
 
 def schedule_panel(site: Site) -> Section | None:
