@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selector.search import budget, finals, samplers
 from selector.search.claims import seconds_of_runs
-from selector.spec import StudySpec, from_plain
+from selector.spec import from_plain
 from selector.store import Store
 
 

@@ -53,7 +53,7 @@ def document() -> dict[str, Any]:
             },
             "/api/studies/{name}/stop": {
                 "parameters": [_NAME],
-                "post": _writes("stop", "Ask all workers of a study to stop.", "202", _state()),
+                "post": _stop(),
             },
             "/api/champions": {
                 "get": _reads("champions", "What is shipped now.", _array("Champion")),
@@ -109,6 +109,13 @@ def _submit() -> dict[str, Any]:
     written["responses"]["200"] = {"description": "A known study goes on.", "content": content}
     study_file = {"application/yaml": {"schema": _TEXT}}
     return {**written, "requestBody": {"required": True, "content": study_file}}
+
+
+def _stop() -> dict[str, Any]:
+    written = _writes("stop", "Ask all workers of a study to stop.", "202", _state())
+    content = {"application/json": {"schema": _state()}}
+    written["responses"]["200"] = {"description": "It has finished.", "content": content}
+    return written
 
 
 def _bundle() -> dict[str, Any]:

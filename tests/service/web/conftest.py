@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import shutil
+import socket
 import sqlite3
 import threading
 import time
@@ -16,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from selector.records import RunStart
 from selector.service.web.server import listen, make_server, make_site
 from selector.service.web.site import Site
 from selector.store import Store
@@ -83,6 +86,19 @@ def serving(site: Site) -> Iterator[Served]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def run_of(store: Store, study: str) -> RunStart:
+    """A run of a study that goes on here."""
+    return RunStart(
+        study=study,
+        command="selector run study.yaml",
+        spec={},
+        fingerprint=store.require_study(study).data.fingerprint,
+        environment={},
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from selector.records import TrialEnd
-from selector.store import Store
-from tests.service.web.conftest import LIMIT_SECONDS, TOKEN, Served
+from tests.service.web.conftest import LIMIT_SECONDS, TOKEN, Served, run_of
 
 pytestmark = pytest.mark.browser
 
@@ -176,6 +175,7 @@ def test_the_page_is_kept_fresh(page: Served, browse: Callable[..., Tab], result
     listed = browse(page)
     tab.page.evaluate("window.here = true")
 
+    page.site.store.begin_run(run_of(page.site.store, NAME))
     page.site.store.ask_to_stop(NAME, who="ann@box")
     results.fill(page.site.store, name="new")
 
@@ -193,7 +193,7 @@ def test_the_page_works_without_scripts(shown: Served, browse: Callable[..., Tab
 
 def test_who_is_logged_in_submits_and_stops(page: Served, browse: Callable[..., Tab]) -> None:
     store = page.site.store
-    store.begin_run(_run_of(store))  # so that there is something to stop
+    store.begin_run(run_of(store, NAME))  # so that there is something to stop
     tab = browse(page, f"/studies/{NAME}")
     assert tab.page.get_by_role("button", name="Stop").count() == 0
     log_in(tab, page)
@@ -245,20 +245,3 @@ def test_hostile_names_stay_text(page: Served, browse: Callable[..., Tab], resul
     tab.page.goto(f"{page.url}/studies/{name}/report")
     assert tab.page.title() == "hostile · selector report"
     assert tab.complaints == []
-
-
-def _run_of(store: Store) -> Any:
-    import os
-    import socket
-
-    from selector.records import RunStart
-
-    return RunStart(
-        study=NAME,
-        command="selector run study.yaml",
-        spec={},
-        fingerprint=store.require_study(NAME).data.fingerprint,
-        environment={},
-        host=socket.gethostname(),
-        pid=os.getpid(),
-    )
