@@ -62,6 +62,8 @@ def document() -> dict[str, Any]:
                 "get": _reads("schedules", "When studies are due next.", _ref("Schedules")),
             },
             "/api/bundles/{number}": {"get": _bundle()},
+            "/health": {"get": _health()},
+            "/metrics": {"get": _metrics()},
         },
         "components": {
             "schemas": _schemas(),
@@ -116,6 +118,19 @@ def _stop() -> dict[str, Any]:
     content = {"application/json": {"schema": _state()}}
     written["responses"]["200"] = {"description": "It has finished.", "content": content}
     return written
+
+
+def _health() -> dict[str, Any]:
+    return {
+        **_reads("health", "Whether the server answers.", _object({"status": _TEXT})),
+        "security": [{}],
+    }
+
+
+def _metrics() -> dict[str, Any]:
+    read = _reads("metrics", "What the store knows of its studies, for Prometheus.", {})
+    read["responses"]["200"]["content"] = {"text/plain": {"schema": _TEXT}}
+    return read
 
 
 def _bundle() -> dict[str, Any]:

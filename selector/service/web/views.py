@@ -16,6 +16,7 @@ from selector.service.schedule.listing import schedules_of
 from selector.service.web.live import LiveTrial
 from selector.service.web.site import Site
 from selector.store import Store
+from selector.store.states import SUBMITTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,9 @@ def failures_section(site: Site, view: StudyView) -> Section | None:
 def runs_section(site: Site, view: StudyView) -> Section | None:
     """Who has worked on the study, and where."""
     del site
-    if not view.runs:
+    # What only registers the study trains nothing: that is no run to whoever looks for one.
+    worked = [run for run in view.runs if run.command != SUBMITTED]
+    if not worked:
         return None
     columns = (
         Column("status"),
@@ -171,9 +174,9 @@ def runs_section(site: Site, view: StudyView) -> Section | None:
             figures.safe(run.host),
             figures.safe(run.command),
         )
-        for run in reversed(view.runs[-RUNS:])
+        for run in reversed(worked[-RUNS:])
     )
-    earlier = len(view.runs) - len(rows)
+    earlier = len(worked) - len(rows)
     notes = (f"{earlier} earlier ones are not shown.",) if earlier else ()
     return Section("runs", "Runs", (ShownTable("", columns, rows),), notes)
 

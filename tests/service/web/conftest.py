@@ -23,6 +23,7 @@ from selector.service.web.server import listen, make_server, make_site
 from selector.service.web.site import Site
 from selector.store import Store
 
+NAME = "shown-in-the-browser"  # the study that has finished
 TOKEN = "a-token-for-these-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 LIMIT_SECONDS = 120.0

@@ -245,14 +245,14 @@ def test_the_description_names_every_path_and_method_of_the_api(page: Served) ->
         for method in item
         if method != "parameters"
     }
-    from selector.service.web.app import make_app
+    from selector.service.web.app import FOR_PROGRAMS, make_app
 
     routes = make_app(page.site)._application.routes  # type: ignore[attr-defined]
     served = {
         (method, re.sub(r"{\w+}", "{}", route.path))
         for route in routes
         for method in route.methods - {"HEAD"}
-        if route.path.startswith("/api/") and route.path != "/api/openapi.json"
+        if route.path.startswith((*FOR_PROGRAMS, "/health")) and route.path != "/api/openapi.json"
     }
     assert described == served
 
