@@ -193,7 +193,7 @@ def list_firings(
 
 
 def last_firings(connection: Connection) -> tuple[Firing, ...]:
-    """The latest firing of each study that was not left out; where all were, the latest of those."""
+    """The latest firing of each study that was not left out; where all were, the latest."""
     ran = func.max(case((FiringTable.state != "skipped", FiringTable.due)))
     latest = (
         select(FiringTable.study, func.coalesce(ran, func.max(FiringTable.due)).label("due"))
