@@ -95,7 +95,7 @@ def _going_page(going: StudyContents) -> Page:
     from selector.reporting import Page, figures
     from selector.reporting.base import FlatTable
 
-    raw = {
+    raw: dict[str, str | int] = {
         "study": going.study,
         "trials": going.trials,
         "rows": sum(going.rows.values()),
