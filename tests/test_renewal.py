@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from selector import data
-from selector.errors import ConflictError, InputError, InterruptedRun
+from selector.errors import ConflictError, InputError, InterruptedRun, StudyStoppedError
 from selector.events import EditionBegun, Event, HistoryChosen, TrialStarted
 from selector.promotion import bundle_of
 from selector.records import Renewal
@@ -269,6 +269,21 @@ def test_data_that_comes_back_is_not_searched_again(garden: Path, store: Store) 
     assert back.champion is not None and back.champion.study == "flowers"
     assert not [event for event in seen if isinstance(event, TrialStarted)]
     assert len(store.champions.all_of("flowers")) == 2  # the bundle of spring is used again
+
+
+def test_a_stop_ends_one_firing_and_the_next_goes_on(bare_garden: Path) -> None:
+    with Store.open(f"sqlite:///{bare_garden / 'selector.db'}") as store:
+
+        def stop(event: Event) -> None:
+            if isinstance(event, TrialStarted):
+                store.ask_to_stop("flowers", who="ann@box")
+
+        with pytest.raises(StudyStoppedError):
+            renew("study.yaml", overrides=["finals=off"], observe=stop)
+        assert store.state("flowers") == "stopped"
+
+        assert renew("study.yaml", overrides=["finals=off"]).outcome == "first"
+        assert store.state("flowers") == "finished"
 
 
 def test_an_edition_is_no_family_of_its_own(garden: Path) -> None:

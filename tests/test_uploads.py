@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,13 @@ class Machines:
         with Store.open(self.store) as store:
             rows = store.trials("digits")
             return [(str(row.checkpoint), row.checkpoint_sha256) for row in rows]
+
+
+def test_a_url_whose_package_is_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)  # as where it is not installed
+    monkeypatch.setenv("SELECTOR_ARTIFACTS", "s3://bucket/artifacts")
+    with pytest.raises(UnavailableError, match=r"s3://bucket.* need a package.*\[remote\]"):
+        uploads.check()
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ def delete(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")
     ] = False,
+    output: OutputFormat = "table",
     store: StoreUrl = None,
 ) -> None:
     """Delete a study: its trials, its rows, its files here. Exported bundles stay.
@@ -76,18 +77,47 @@ def delete(
 
         artifacts = load_settings().artifacts
         going = deletion.contents(opened, study, artifacts=artifacts)
-        for line in _lines(going):
-            note(line)
         if dry_run:
+            shown = _going_page(going)
+            data(rendered(shown, output))
             return
+        for name, said in _going(going):
+            note(f"{name:<7} {said}")
         if not yes:
             _ask(study)
         deletion.delete(opened, study, artifacts=artifacts, force=force)
     note(f"Deleted study '{study}'.")
 
 
-def _lines(going: StudyContents) -> tuple[str, ...]:
-    """What a deletion frees, in lines for people."""
+def _going_page(going: StudyContents) -> Page:
+    """What a deletion would free."""
+    from selector.reporting import Page, figures
+    from selector.reporting.base import FlatTable
+
+    raw: dict[str, str | int] = {
+        "study": going.study,
+        "trials": going.trials,
+        "rows": sum(going.rows.values()),
+        "files": len(going.files),
+        "bytes": going.bytes,
+        "openings": going.openings,
+    }
+    return Page(
+        title=f"What deleting {figures.safe(going.study)} would free",
+        facts=tuple((name, figures.safe(said)) for name, said in _going(going)),
+        document=lambda: {
+            "dry_run": True,
+            **raw,
+            "rows": dict(going.rows),
+            "optuna_studies": list(going.optuna_studies),
+            "files": [str(path) for path in going.files],
+        },
+        flat=lambda: FlatTable(tuple(raw), (tuple(raw.values()),)),
+    )
+
+
+def _going(going: StudyContents) -> tuple[tuple[str, str], ...]:
+    """What a deletion frees, for people: a word, and what is said of it."""
     from selector.cli.wording import size
 
     tables = ", ".join(
@@ -98,11 +128,11 @@ def _lines(going: StudyContents) -> tuple[str, ...]:
     opened = f"{going.openings} opening{'' if going.openings == 1 else 's'} of the test split"
     why = "other studies on the same data are still told that somebody has looked"
     return (
-        f"study   {going.study}: {going.trials:,} trials, those of its finals included",
-        f"store   {rows:,} rows" + (f" ({tables})" if tables else ""),
-        f"optuna  {', '.join(going.optuna_studies) or 'nothing'}",
-        f"files   {len(going.files):,} here, {size(going.bytes)}; exported bundles stay",
-        *((f"stays   {opened}: {why}",) if going.openings else ()),
+        ("study", f"{going.study}: {going.trials:,} trials, those of its finals included"),
+        ("store", f"{rows:,} rows" + (f" ({tables})" if tables else "")),
+        ("optuna", ", ".join(going.optuna_studies) or "nothing"),
+        ("files", f"{len(going.files):,} here, {size(going.bytes)}; exported bundles stay"),
+        *((("stays", f"{opened}: {why}"),) if going.openings else ()),
     )
 
 

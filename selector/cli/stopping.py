@@ -18,7 +18,9 @@ def stop(study: StudyName, store: StoreUrl = None) -> None:
 
     with reading(store) as opened:
         running = opened.counts(study).running
-        opened.ask_to_stop(study, who=who())
+        if not opened.ask_to_stop(study, who=who()):
+            note(f"Study '{study}' has finished; there is nothing to stop.")
+            return
     note(f"Study '{study}' is stopped. Continue it with: selector run FILE")
     if running:
         trials = "1 trial runs" if running == 1 else f"{running} trials run"

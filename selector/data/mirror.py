@@ -22,6 +22,7 @@ from filelock import FileLock
 from selector.data.cache import sync
 from selector.data.parallel import Progress
 from selector.errors import DataError, UnavailableError
+from selector.settings import REMOTE_EXTRA
 
 LISTINGS = (".csv", ".parquet")  # name images beside them
 CHUNK = 256  # files fetched before what is there is written down
@@ -186,7 +187,9 @@ def _reached(url: str) -> Iterator[None]:
     except FileNotFoundError:
         raise DataError([f"data.path '{url}' does not exist. Correct it."]) from None
     except ImportError as error:
-        raise UnavailableError(f"data.path '{url}' needs a package: {error}.") from None
+        raise UnavailableError(
+            f"data.path '{url}' needs a package: {error}. {REMOTE_EXTRA}"
+        ) from None
     except ValueError as error:  # fsspec knows no such scheme
         raise DataError([f"data.path '{url}' cannot be read: {error}."]) from None
     except Exception as error:  # noqa: BLE001 - every file system has errors of its own

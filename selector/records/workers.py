@@ -65,3 +65,8 @@ class HeldTrial:
     number: int
     token: str | None
     seconds_left: float | None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its worker let the lease run out, so that whoever comes next takes it over."""
+        return self.seconds_left is not None and self.seconds_left <= 0

@@ -71,15 +71,10 @@ def plan_finals(
     None where there is nothing to decide yet or at all.
     """
     spec, store = context.spec, context.store
-    if spec.finals is None or store.counts(spec.name).running:
-        return None
-    chosen = _finalists(spec, spec.finals, store)
-    if len(chosen) < 2:
+    chosen, heats = _wanted(spec, store)
+    if not chosen:
         return None
     final_spec = _final_spec(spec)
-    heats = statistics.heats(
-        chosen, seed=spec.seed, seeds=spec.finals.seeds, folds=max(1, len(folds))
-    )
     study = _open(final_spec, store, storage)
     with reachable(store), study_lock(store, final_spec.name):
         _register(final_spec, spec, store, folds=folds)
@@ -145,6 +140,26 @@ def decide_finals(plan: FinalsPlan, context: StudyContext) -> None:
     context.observe(FinalsEnded(pick=pick, reason=reason))
 
 
+def are_open(spec: StudySpec, store: Store) -> bool:
+    """Whether a worker that comes now finds finals to run or to decide, as `run_finals` would.
+
+    Heats that another process runs are its own, and so is what they leave to decide.
+    """
+    _, heats = _wanted(spec, store)
+    if not heats:
+        return False
+    stored = store.finals(spec.name)
+    if stored is None:
+        return True
+    lost = {each.number for each in store.held_trials(stored.name) if each.is_lost}
+    runs = store.final_runs(stored.name)
+    going = {run.heat for run in runs if run.state == "running" and run.number not in lost}
+    ended = {run.heat for run in runs if run.state in FINISHED}
+    if not (ended | going).issuperset(heats):
+        return True
+    return stored.decided_at is None and not going
+
+
 class FinalsClaims(Claims):
     """The heats of the finals, as one worker takes and ends them."""
 
@@ -193,6 +208,17 @@ def refuse_other_folds(store: Store, spec: StudySpec) -> None:
             f"{now}: their scores could not be compared. Undo the change, or start a new study: "
             "--set name=NEWNAME."
         )
+
+
+def _wanted(spec: StudySpec, store: Store) -> tuple[tuple[int, ...], tuple[Heat, ...]]:
+    """The finalists and all their heats; none where no finals can be held, or not yet."""
+    if spec.finals is None or store.counts(spec.name).running:
+        return (), ()
+    chosen = _finalists(spec, spec.finals, store)
+    if len(chosen) < 2:
+        return (), ()
+    folds = spec.finals.folds or 1
+    return chosen, statistics.heats(chosen, seed=spec.seed, seeds=spec.finals.seeds, folds=folds)
 
 
 def _finalists(spec: StudySpec, finals: FinalsSpec, store: Store) -> tuple[int, ...]:

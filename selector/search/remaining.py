@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from selector.search import budget, samplers
+from selector.search import budget, finals, samplers
 from selector.search.claims import seconds_of_runs
-from selector.spec import StudySpec, from_plain
+from selector.spec import from_plain
 from selector.store import Store
 
 
@@ -15,11 +15,7 @@ def has_work(store: Store, study: str) -> bool:
     ended the study nothing is left: `retry` or a run by hand has to say that it may go on.
     """
     spec = from_plain(store.require_study(study).spec)
-    lost = {
-        held.number
-        for held in store.held_trials(study)
-        if held.seconds_left is not None and held.seconds_left <= 0
-    }
+    lost = {held.number for held in store.held_trials(study) if held.is_lost}
     sampler = samplers.load(spec.sampler.name)
     reason = budget.stop_reason(
         spec.budget,
@@ -30,13 +26,4 @@ def has_work(store: Store, study: str) -> bool:
     )
     if reason is None:
         return True
-    return not budget.ended_by_failures(reason) and _finals_are_open(store, spec)
-
-
-def _finals_are_open(store: Store, spec: StudySpec) -> bool:
-    """Whether finals that can be held have not been decided; whoever ends last holds them."""
-    counts = store.counts(spec.name)
-    if spec.finals is None or counts.running or counts.complete < 2:
-        return False
-    stored = store.finals(spec.name)
-    return stored is None or stored.decided_at is None
+    return not budget.ended_by_failures(reason) and finals.are_open(spec, store)

@@ -66,10 +66,13 @@ class _Round:
             name = summary.name
             if summary.state == "stopped" or (name in self._refused and self._is_refused(name)):
                 continue
-            wanted = summary.state == "waiting" or has_work(self._store, name)
             # Where the last visit changed nothing, another one would not either.
-            if wanted and self._left.get(name) != self._looks(name):
+            if (looks := self._looks(name)) == self._left.get(name):
+                continue
+            if summary.state == "waiting" or has_work(self._store, name):
                 yield name
+            elif not self._runs(name):  # who would have to be taken over if it died
+                self._left[name] = looks
 
     def serve(self, name: str, *, watch: Watch, say: Say, device: str | None) -> None:
         """Work on one study until there is nothing to take."""
@@ -91,6 +94,11 @@ class _Round:
 
     def _is_refused(self, name: str) -> bool:
         return self._refused[name] == self._store.require_study(name).spec_sha256
+
+    def _runs(self, name: str) -> bool:
+        stored = self._store.finals(name)
+        studies = [name] if stored is None else [name, stored.name]
+        return any(self._store.counts(each).running for each in studies)
 
     def _looks(self, name: str) -> object:
         stored = self._store.finals(name)

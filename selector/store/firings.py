@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Update, func, insert, select, update
+from sqlalchemy import Connection, Update, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from selector.records import (
@@ -189,9 +189,10 @@ def list_firings(
 
 
 def last_firings(connection: Connection) -> tuple[Firing, ...]:
-    """The latest firing of each study."""
+    """The latest firing of each study that was not left out; where all were, the latest."""
+    ran = func.max(case((FiringTable.state != "skipped", FiringTable.due)))
     latest = (
-        select(FiringTable.study, func.max(FiringTable.due).label("due"))
+        select(FiringTable.study, func.coalesce(ran, func.max(FiringTable.due)).label("due"))
         .group_by(FiringTable.study)
         .subquery()
     )

@@ -89,7 +89,7 @@ class Schedules:
             return firings.list_firings(connection, studies, limit=limit)
 
     def last(self) -> dict[str, Firing]:
-        """The latest firing of each study that had one."""
+        """The latest firing of each study that had one, of those that were not left out if any."""
         with self._transaction(self._reading) as connection:
             return {firing.study: firing for firing in firings.last_firings(connection)}
 

@@ -19,10 +19,16 @@ class Service(Transactions):
         with self._transaction(self.engine) as connection:
             return states.study_state(connection, study)
 
-    def ask_to_stop(self, study: str, *, who: str) -> None:
-        """Have every run of a study stop, wherever it goes on, until it is run again."""
+    def ask_to_stop(self, study: str, *, who: str) -> bool:
+        """Have every run of a study stop, wherever it goes on, until it is run again.
+
+        False, and nothing is changed, where it has finished: there is nothing to stop.
+        """
         with self._transaction(self._writing) as connection:
+            if states.has_finished(connection, study):
+                return False
             stops.ask_to_stop(connection, study, who)
+            return True
 
     def lift_stop(self, study: str, *, before_run: int | None = None) -> None:
         """Let a study go on: its runs from `before_run` on, by default those to come."""

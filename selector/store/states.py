@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, or_, select
 from selector.records import StudyState, TrialCounts
 from selector.store.stops import StopTable
 from selector.store.studies import counts_by_study, run_lives, study_id
-from selector.store.tables import FinalsTable, RunTable, StudyTable
+from selector.store.tables import FinalsTable, RunTable, StudyTable, TrialTable
 
 # The command of the run that stands for a submission: it ends at once, and workers do the rest.
 SUBMITTED = "submitted to selector serve"
@@ -23,6 +23,17 @@ def study_state(connection: Connection, name: str) -> StudyState:
     key = study_id(connection, name)
     parent = connection.scalar(select(FinalsTable.parent_id).where(FinalsTable.study_id == key))
     return states_by_study(connection)[key if parent is None else parent]
+
+
+def has_finished(connection: Connection, name: str) -> bool:
+    """Whether a study's last run ended by itself and no trial of it runs or waits to."""
+    if study_state(connection, name) != "finished":
+        return False
+    key = study_id(connection, name)
+    finals = select(FinalsTable.study_id).where(FinalsTable.parent_id == key)
+    own = or_(TrialTable.study_id == key, TrialTable.study_id.in_(finals))
+    open_still = TrialTable.state.in_(("running", "waiting"))
+    return connection.scalar(select(func.count()).where(own, open_still)) == 0
 
 
 def states_by_study(connection: Connection) -> dict[int, StudyState]:

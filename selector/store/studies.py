@@ -41,7 +41,8 @@ def study_id(connection: Connection, name: str) -> int:
 
 def unknown_study(connection: Connection, name: str) -> InputError:
     """The error that says which studies there are instead of `name`."""
-    known = connection.scalars(select(StudyTable.name)).all()
+    finals = select(FinalsTable.study_id)  # of which people know by their studies
+    known = connection.scalars(select(StudyTable.name).where(StudyTable.id.not_in(finals))).all()
     where = safe_url(connection.engine.url)
     if not known:
         return InputError(

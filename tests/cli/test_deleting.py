@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -24,8 +25,12 @@ def test_a_real_study_is_deleted_with_its_files(selector: Command, place: Path) 
 
     looked = selector("delete", "tiny", "--dry-run")
     assert looked.exit_code == 0, looked.stderr
-    assert "study   tiny: 2 trials" in looked.stderr
-    assert "files   2 here," in looked.stderr
+    assert looked.stderr == ""
+    assert "tiny: 2 trials" in looked.stdout and "2 here," in looked.stdout
+    plain = json.loads(selector("delete", "tiny", "--dry-run", "--format", "json").stdout)
+    assert (plain["study"], plain["trials"], plain["dry_run"]) == ("tiny", 2, True)
+    assert sum(Path(file).stat().st_size for file in plain["files"]) == plain["bytes"] > 0
+    assert _studies(place) == ["tiny"]
 
     refused = selector("delete", "tiny")
     assert refused.exit_code == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from selector.records import RunStart
 from selector.store import Store
 from tests.cli.conftest import Command, start
 
@@ -29,6 +32,21 @@ def wait_until(condition: Callable[[], bool], *processes: subprocess.Popen[str],
 
 def running(store: Store) -> int:
     return store.counts("tiny").running if store.study("tiny") else 0
+
+
+def begin_again(store: Store) -> int:
+    """A run of the finished study that goes on here, in this process."""
+    return store.begin_run(
+        RunStart(
+            study="tiny",
+            command="selector run study.yaml",
+            spec={},
+            fingerprint=store.require_study("tiny").data.fingerprint,
+            environment={},
+            host=socket.gethostname(),
+            pid=os.getpid(),
+        )
+    )
 
 
 @pytest.mark.storm
@@ -97,8 +115,12 @@ def test_a_stopped_study_is_shown_as_such_and_takes_no_workers(
     selector: Command, place: Path
 ) -> None:
     assert selector("run", "study.yaml", "-q").exit_code == 0
+    with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
+        again = begin_again(store)  # so that there is something to stop
 
-    assert selector("stop", "tiny").exit_code == 0
+        assert selector("stop", "tiny").exit_code == 0
+
+        store.end_run(again, status="interrupted")
 
     refused = selector("worker", "tiny", "-q")
     assert refused.exit_code == 130
@@ -111,6 +133,17 @@ def test_a_stopped_study_is_shown_as_such_and_takes_no_workers(
     assert more.exit_code == 0, more.stderr
     (listed,) = json.loads(selector("list", "--format", "json").stdout)
     assert listed["state"] == "finished"
+
+
+def test_a_finished_study_stays_finished(selector: Command, place: Path) -> None:
+    assert selector("run", "study.yaml", "-q").exit_code == 0
+
+    result = selector("stop", "tiny")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "Study 'tiny' has finished; there is nothing to stop.\n"
+    with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
+        assert store.state("tiny") == "finished" and store.stop_of("tiny") is None
 
 
 def test_an_unknown_study_cannot_be_stopped(finished: Command) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from selector.spec import from_plain, spec_sha256, to_plain
 from selector.store import Store
 from tests.cli.conftest import STUDY, Command, start
+from tests.cli.test_announcing import add_notify, kept
 
 
 def raise_budget(place: Path, trials: int) -> None:
@@ -140,3 +141,25 @@ def states_or_none(place: Path) -> list[str]:
     """The states of the trials; none before the study is there."""
     with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
         return [row.state for row in store.trials("tiny")] if store.study("tiny") else []
+
+
+def test_a_worker_of_all_studies_leaves_one_that_ended_alone(
+    selector: Command, place: Path
+) -> None:
+    add_notify(place)
+    # Of the two trials only the first learns anything, so the finals would have one finalist.
+    settings = ("sampler=grid", "search.lr=[0.01, 1.0e-9]", "search.batch_size=16")
+    more = ("start_from=[{lr: 0.01}]", "budget={trials: 2, epochs: 6}", "finals={top: 1, seeds: 1}")
+    sets = [word for setting in (*settings, *more) for word in ("--set", setting)]
+    done = selector("run", "study.yaml", "-q", *sets)
+    assert done.exit_code == 0, done.stderr
+
+    for _ in range(2):
+        again = selector("worker", "--once")
+        assert again.exit_code == 0, again.stderr
+        assert again.stderr.splitlines() == ["ended   no study has work left"]
+
+    with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
+        assert store.counts("tiny").complete == 2 and store.finals("tiny") is None
+        assert len(store.runs("tiny")) == 1
+    assert [notice["kind"] for notice in kept(place)] == ["finish"]

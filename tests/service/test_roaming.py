@@ -174,3 +174,18 @@ def make_failed(store: Store, study: str, number: int, run_id: int) -> None:
         failure_message="broken",
     )
     store.finish_trial(study, end)
+
+
+def test_a_study_that_ended_is_not_served_again(store: Store, study_file: Path) -> None:
+    finals = ("finals={top: 2, seeds: 1}",)
+    studies = {"alone": ("budget.trials=1", *finals), "decided": finals, "without": ()}
+    for name, changes in studies.items():
+        run(study_file, store=store.url, overrides=[*SHORT, f"name={name}", *changes])
+    assert store.finals("alone") is None and store.finals("decided") is not None
+    assert not any(has_work(store, name) for name in studies)
+    watched = Watched()
+
+    watched.roam_once(store)
+
+    assert watched.said == ["ended   no study has work left"]
+    assert {name: len(store.runs(name)) for name in studies} == dict.fromkeys(studies, 1)

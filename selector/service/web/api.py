@@ -106,7 +106,9 @@ async def stop(request: Request) -> Response:
     """Ask the workers of a study to stop, as `selector stop`."""
     require_token(request)
     name = study_of(request)
-    await within_time(lambda: stop_study(site_of(request), name))
+    stopped = await within_time(lambda: stop_study(site_of(request), name))
+    if not stopped:  # there was nothing to stop
+        return JSONResponse({"study": name, "state": "finished"})
     return JSONResponse({"study": name, "state": "stopped"}, status_code=HTTPStatus.ACCEPTED)
 
 
@@ -130,9 +132,9 @@ async def bundle(request: Request) -> Response:
     )
 
 
-def stop_study(site: Site, name: str) -> None:
-    """Put the mark on a study that its workers see."""
-    site.store.ask_to_stop(name, who=f"the web page of {who()}")
+def stop_study(site: Site, name: str) -> bool:
+    """Put the mark on a study that its workers see; False where it has finished."""
+    return site.store.ask_to_stop(name, who=f"the web page of {who()}")
 
 
 async def _page(content: Callable[[], Any]) -> Response:

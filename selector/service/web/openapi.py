@@ -53,7 +53,7 @@ def document() -> dict[str, Any]:
             },
             "/api/studies/{name}/stop": {
                 "parameters": [_NAME],
-                "post": _writes("stop", "Ask all workers of a study to stop.", "202", _state()),
+                "post": _stop(),
             },
             "/api/champions": {
                 "get": _reads("champions", "What is shipped now.", _array("Champion")),
@@ -62,6 +62,8 @@ def document() -> dict[str, Any]:
                 "get": _reads("schedules", "When studies are due next.", _ref("Schedules")),
             },
             "/api/bundles/{number}": {"get": _bundle()},
+            "/health": {"get": _health()},
+            "/metrics": {"get": _metrics()},
         },
         "components": {
             "schemas": _schemas(),
@@ -109,6 +111,26 @@ def _submit() -> dict[str, Any]:
     written["responses"]["200"] = {"description": "A known study goes on.", "content": content}
     study_file = {"application/yaml": {"schema": _TEXT}}
     return {**written, "requestBody": {"required": True, "content": study_file}}
+
+
+def _stop() -> dict[str, Any]:
+    written = _writes("stop", "Ask all workers of a study to stop.", "202", _state())
+    content = {"application/json": {"schema": _state()}}
+    written["responses"]["200"] = {"description": "It has finished.", "content": content}
+    return written
+
+
+def _health() -> dict[str, Any]:
+    return {
+        **_reads("health", "Whether the server answers.", _object({"status": _TEXT})),
+        "security": [{}],
+    }
+
+
+def _metrics() -> dict[str, Any]:
+    read = _reads("metrics", "What the store knows of its studies, for Prometheus.", {})
+    read["responses"]["200"]["content"] = {"text/plain": {"schema": _TEXT}}
+    return read
 
 
 def _bundle() -> dict[str, Any]:

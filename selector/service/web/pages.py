@@ -32,7 +32,12 @@ async def studies(request: Request) -> Response:
     site = site_of(request)
     found = await within_time(site.store.studies)
     panels = await within_time(lambda: views.panels(site))
-    return _page(request, "studies", title="Studies", studies=found, panels=panels)
+    champions = await within_time(lambda: views.champions_of(site.store))
+    pages = {each[-1].champion.name: each[-1].champion.study for each in champions}
+    pages |= {each.name: each.name for each in found}
+    known = {each.name for each in found}
+    links = {figures.safe(k): f"/studies/{quote(v)}" for k, v in pages.items() if v in known}
+    return _page(request, "studies", title="Studies", studies=found, panels=panels, links=links)
 
 
 async def study(request: Request) -> Response:

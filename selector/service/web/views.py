@@ -16,6 +16,7 @@ from selector.service.schedule.listing import schedules_of
 from selector.service.web.live import LiveTrial
 from selector.service.web.site import Site
 from selector.store import Store
+from selector.store.states import SUBMITTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,9 @@ def failures_section(site: Site, view: StudyView) -> Section | None:
 
 def runs_section(site: Site, view: StudyView) -> Section | None:
     """Who has worked on the study, and where."""
-    if not view.runs:
+    # What only registers the study trains nothing: that is no run to whoever looks for one.
+    worked = [run for run in view.runs if run.command != SUBMITTED]
+    if not worked:
         return None
     columns = (
         Column("status"),
@@ -169,13 +172,13 @@ def runs_section(site: Site, view: StudyView) -> Section | None:
             figures.safe(run.host),
             figures.safe(run.command),
         )
-        for run in reversed(view.runs[-RUNS:])
+        for run in reversed(worked[-RUNS:])
     )
-    earlier = len(view.runs) - len(rows)
-    pause = pause_of(view.runs)
+    earlier = len(worked) - len(rows)
+    pause = pause_of(worked)
     hidden = (f"{earlier} earlier ones are not shown.",) if earlier else ()
     notes = (*((f"Paused: {pause}.",) if pause else ()), *hidden)
-    early = ended_early_table(view.runs[-RUNS:], site.store.trials(view.row.name))
+    early = ended_early_table(worked[-RUNS:], site.store.trials(view.row.name))
     return Section("runs", "Runs", present(ShownTable("", columns, rows), early), notes)
 
 

@@ -22,7 +22,7 @@ from selector.service.web import openapi
 from selector.spec.yaml_text import MAX_BYTES
 from selector.store import Store
 from tests.service.conftest import STUDY as FINISHED
-from tests.service.web.conftest import BEARER, TOKEN, Answer, Served
+from tests.service.web.conftest import BEARER, TOKEN, Answer, Served, run_of
 
 NAME = "shown-in-the-browser"
 YAML = {"Content_Type": "application/yaml", **BEARER}
@@ -84,12 +84,21 @@ def test_an_unknown_study_is_a_problem_that_names_the_known_one(page: Served) ->
 
 
 def test_a_study_that_is_stopped_says_by_whom(page: Served) -> None:
+    page.site.store.begin_run(run_of(page.site.store, NAME))
+
     answer = page.ask("POST", f"/api/studies/{NAME}/stop", **BEARER)
 
     assert (answer.status, answer.json) == (202, {"study": NAME, "state": "stopped"})
     stop = page.site.store.stop_of(NAME)
     assert stop is not None and stop.who.startswith("the web page of ")
     assert page.get(f"/api/studies/{NAME}").json["state"] == "stopped"
+
+
+def test_a_finished_study_has_nothing_to_stop(page: Served) -> None:
+    answer = page.ask("POST", f"/api/studies/{NAME}/stop", **BEARER)
+
+    assert (answer.status, answer.json) == (200, {"study": NAME, "state": "finished"})
+    assert page.site.store.stop_of(NAME) is None
 
 
 def test_a_submitted_study_is_registered_and_waits_for_a_worker(page: Served) -> None:
@@ -236,14 +245,14 @@ def test_the_description_names_every_path_and_method_of_the_api(page: Served) ->
         for method in item
         if method != "parameters"
     }
-    from selector.service.web.app import make_app
+    from selector.service.web.app import FOR_PROGRAMS, make_app
 
     routes = make_app(page.site)._application.routes  # type: ignore[attr-defined]
     served = {
         (method, re.sub(r"{\w+}", "{}", route.path))
         for route in routes
         for method in route.methods - {"HEAD"}
-        if route.path.startswith("/api/") and route.path != "/api/openapi.json"
+        if route.path.startswith((*FOR_PROGRAMS, "/health")) and route.path != "/api/openapi.json"
     }
     assert described == served
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import insert
 
 from selector.records import StoredSchedule
 from selector.service.web import openapi
 from selector.service.web.app import make_app
-from tests.service.web.conftest import TOKEN, Served
+from selector.store.firing_tables import FiringTable
+from tests.service.web.conftest import NAME, TOKEN, Served
 from tests.store.test_champions import NEW, decision
 
 
@@ -69,3 +72,39 @@ def test_other_machines_read_none_of_it_without_the_token(path: str, serve, own_
     assert make_app(served.site) is not None
     assert served.get(path).status == 401
     assert served.get(path, Authorization=f"Bearer {TOKEN}").status == 200
+
+
+def test_a_champion_leads_to_the_page_of_its_study(page: Served) -> None:
+    page.site.store.champions.decide(
+        "shipped", decision(), after=0, champion=replace(NEW, study=NAME)
+    )
+    assert f'<a href="/studies/{NAME}">shipped</a>' in page.get("/").text
+
+
+def test_a_schedule_shows_the_last_firing_that_ran_not_one_that_was_left_out(
+    page: Served,
+) -> None:
+    stored = StoredSchedule(
+        study="night",
+        file="/studies/night.yaml",
+        cron="0 2 * * *",
+        timezone="UTC",
+        decided_until=dt.datetime.now(dt.UTC),
+    )
+    assert page.site.store.schedules.set(stored, before=None)
+    start = dt.datetime(2026, 6, 1, 2, tzinfo=dt.UTC)
+    rows = [("ended", 0, "swap: better"), ("skipped", None, "an earlier firing runs")]
+    with page.site.store.engine.begin() as connection:
+        for day, (state, code, line) in enumerate(rows):
+            values = {"study": "night", "due": start + dt.timedelta(days=day), "missed": 0}
+            more = {"state": state, "exit_code": code, "line": line, "takeovers": 0}
+            connection.execute(insert(FiringTable), {**values, **more})
+    found = page.get("/api/schedules").json
+    assert found["schedules"][0]["last"]["line"] == "swap: better"
+    assert [each["state"] for each in found["firings"]] == ["skipped", "ended"]
+
+
+def test_an_empty_store_says_how_to_submit(serve, tmp_path) -> None:
+    empty = f"sqlite:///{tmp_path / 'empty.db'}"
+    assert 'href="/submit">submit a study file' in serve(empty).get("/").text
+    assert "submit a study file" not in serve(empty, token=None).get("/").text
