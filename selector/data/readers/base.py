@@ -110,9 +110,9 @@ class FileImages:
 
     def load(self, index: int) -> Loaded:
         with self.paths[index].open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            image = load_image(file, name=self.names[index])  # of what is no image, only the head
             file.seek(0)
-            return Loaded(load_image(file, name=self.names[index]), digest)
+            return Loaded(image, hashlib.file_digest(file, "sha256").hexdigest())
 
     def content_hash(self, index: int) -> str:
         with self.paths[index].open("rb") as file:
