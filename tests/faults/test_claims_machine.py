@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from optuna.storages import RDBStorage
 
 from selector.errors import TrialLostError
 from selector.search import claims as claims_module
@@ -62,14 +63,16 @@ class Workers(RuleBasedStateMachine):
         self.store = Store.open(self.new_url(self.folder))
         self.spec = parse_study(f"{HEAD}{SPACE}budget: {{trials: {BUDGET}, failures: {BUDGET}}}\n")
         register_study(self.store, self.spec)
-        self.workers = [self.new_worker() for _ in range(workers)]
+        self.backends: list[RDBStorage] = []  # each has connections of its own
         self.owner: dict[int, Claim] = {}  # who holds which trial, by our own book
         self.params: dict[int, object] = {}
         self.ended: Counter[int] = Counter()
         self.deaths: Counter[int] = Counter()
+        self.workers = [self.new_worker() for _ in range(workers)]
 
     def new_worker(self) -> Claims:
         _, study = open_claims(self.store, self.spec, self.store.runs("flowers")[-1].id)
+        self.backends.append(study._storage._backend)
         run = begin_run(self.store, self.spec)
         return Claims(self.store, study, self.spec, run_id=run, settings=Settings())
 
@@ -193,6 +196,9 @@ class Workers(RuleBasedStateMachine):
             self.note_killed()
             assert self.ended == Counter(range(BUDGET)), "a trial is missing or ended twice"
         finally:
+            for backend in self.backends:
+                backend.remove_session()
+                backend.engine.dispose()
             self.store.close()
             shutil.rmtree(self.folder)
 
@@ -242,10 +248,3 @@ def test_no_order_of_events_on_postgresql_doubles_or_loses_a_trial(
     on_postgres: type[Workers],
 ) -> None:
     run(examples=2, steps=10, machine=on_postgres)
-
-
-@pytest.mark.storm
-def test_no_long_order_of_events_on_postgresql_doubles_or_loses_a_trial(
-    on_postgres: type[Workers],
-) -> None:
-    run(examples=12, steps=25, machine=on_postgres)
