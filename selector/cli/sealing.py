@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from selector.cli.options import OutputFormat, StoreUrl, StudyName
-from selector.cli.output import colour, data, reading, width
+from selector.cli.options import OutputFormat, Quiet, StoreUrl, StudyName
+from selector.cli.output import data, reading, rendered
 from selector.cli.watching import watching
 
 Trial = Annotated[
@@ -29,7 +29,6 @@ Folder = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def unseal(
@@ -65,7 +64,7 @@ def unseal(
             observe=observe,
         )
         page = reporting.opening_page(opened.require_study(study), opening)
-    data(reporting.render(page, output, width=width(), color=colour()))
+    data(rendered(page, output))
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {"unseal": unseal}

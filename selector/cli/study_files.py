@@ -110,15 +110,20 @@ def _draft(images: Path, output: Path) -> str:
 
     with watching(quiet=False) as observe:
         dataset = images_of.inspect(
-            # Only classes and sizes are wanted; what is wrong with the splits, `validate` says.
-            DataSpec(path=str(images.absolute()), on_duplicates="move_to_train"),
+            # Only classes and sizes are wanted; what is wrong with the images, `validate` says.
+            DataSpec(
+                path=str(images.absolute()), on_duplicates="move_to_train", on_bad_image="skip"
+            ),
             base=Path.cwd(),
             cache=load_settings().cache,
             progress=lambda done, total, label: observe(
                 DataProgress(done=done, total=total, label=label)
             ),
         )
-    per_class = dataset.summary.class_counts
+    per_class, bad = dataset.summary.class_counts, dataset.summary.audit.bad
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        note(f"{bad[0]}{more}. What to do: on_bad_image in {output}.")
     return draft_study(
         images.absolute().stem,
         _path_from(output.absolute().parent, images.absolute()),
@@ -126,6 +131,7 @@ def _draft(images: Path, output: Path) -> str:
         counts={name: sum(splits.values()) for name, splits in per_class.items()},
         image_side=_typical_side(dataset),
         backbones=_installed() or BACKBONES,
+        bad_images=len(bad),
     )
 
 

@@ -25,10 +25,12 @@ def draft_study(
     counts: Mapping[str, int],
     image_side: int,
     backbones: Sequence[str] = BACKBONES,
+    bad_images: int = 0,
 ) -> str:
     """The text of a study file for the images at `path`; `name` is turned into a legal one.
 
-    `counts` gives the number of images by class, `image_side` the typical shorter side in pixels.
+    `counts` gives the number of images by class, `image_side` the typical shorter side in pixels,
+    `bad_images` how many cannot be decoded: whether to leave them out, the reader decides.
     """
     images = sum(counts.values())
     size = image_size_for(image_side)
@@ -39,7 +41,7 @@ def draft_study(
 name: {study_name(name)}
 
 data:
-  path: {_scalar(path)}
+  path: {_scalar(path)}{_bad(bad_images)}
   # Shares held back where the folder has no validation and test folders of its own. Validation
   # chooses the winner; test is opened once, for the winner only.
   split: {{validation: 0.15, test: 0.15}}
@@ -86,6 +88,14 @@ def _batch_sizes(images: int) -> tuple[int, ...]:
 
 def _epochs(images: int) -> int:
     return 20 if images < _FEW_IMAGES else 10 if images < _MANY_IMAGES else 5
+
+
+def _bad(images: int) -> str:
+    if not images:
+        return ""
+    return f"""
+  # Images that cannot be decoded: {images}. Replace or remove them, or leave them out by this key:
+  # on_bad_image: skip"""
 
 
 def _training(counts: Mapping[str, int]) -> str:

@@ -83,3 +83,24 @@ def test_init_is_not_kept_by_pictures_that_are_in_two_splits(
     assert result.exit_code == 0, result.stderr
     assert checked.exit_code == 2
     assert "are the same picture in several splits" in checked.stderr
+
+
+def test_init_names_images_that_cannot_be_decoded_and_the_key_that_leaves_them_out(
+    selector: Command, place: Path
+) -> None:
+    _tree(place / "own")
+    broken = place / "own" / "a" / "broken.png"
+    _image(broken, seed=99)
+    broken.write_bytes(broken.read_bytes()[:60])
+
+    result = selector("init", "own", "--output", "own.yaml")
+    refused = selector("validate", "own.yaml", "--set", "search.backbone=toy:cnn")
+    written = place / "own.yaml"
+    written.write_text(written.read_text().replace("# on_bad_image", "on_bad_image"))
+    checked = selector("validate", "own.yaml", "--set", "search.backbone=toy:cnn")
+
+    assert result.exit_code == 0, result.stderr
+    assert "a/broken.png: the image cannot be decoded" in result.stderr
+    assert "on_bad_image in own.yaml" in result.stderr
+    assert refused.exit_code == 2
+    assert checked.exit_code == 0, checked.stderr

@@ -149,9 +149,17 @@ def wait_until(condition: Callable[[], bool], *programs: Program) -> None:
 
 def epochs_run(folder: Path) -> Counter[tuple[int, int]]:
     """How often the processes of a folder trained which (trial, epoch) to its end."""
+    return Counter((int(number), int(epoch)) for number, epoch, _ in _epoch_lines(folder))
+
+
+def epochs_after(folder: Path, moment: float) -> int:
+    """How many epochs the processes of a folder trained to their end after a monotonic time."""
+    return sum(float(when) > moment for _, _, when in _epoch_lines(folder))
+
+
+def _epoch_lines(folder: Path) -> list[list[str]]:
     path = folder / "epochs.log"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return Counter((int(number), int(epoch)) for number, epoch in map(str.split, lines))
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _main(
@@ -196,7 +204,8 @@ def _log_epochs(log: Path) -> None:
     ended = objective.EpochEnded
 
     def logged(**values: Any) -> Any:
-        os.write(descriptor, f"{values['number']} {values['epoch']}\n".encode())
+        line = f"{values['number']} {values['epoch']} {time.monotonic()}\n"
+        os.write(descriptor, line.encode())
         return ended(**values)
 
     objective.EpochEnded = logged  # type: ignore[assignment, misc]
