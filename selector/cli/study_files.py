@@ -122,8 +122,8 @@ def _draft(images: Path, output: Path) -> str:
         )
     per_class, bad = dataset.summary.class_counts, dataset.summary.audit.bad
     if bad:
-        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        note(f"{bad[0]}{more}. What to do: on_bad_image in {output}.")
+        more = f" Likewise {len(bad) - 1} more." if len(bad) > 1 else ""
+        note(f"{bad[0]}{more} Or leave such images out: on_bad_image in {output}.")
     return draft_study(
         images.absolute().stem,
         _path_from(output.absolute().parent, images.absolute()),
