@@ -34,7 +34,7 @@ from selector.records import (
     TrialRow,
 )
 from selector.reporting.champions import challenge_words
-from selector.run import ignore, run_prepared
+from selector.run import as_typed, ignore, run_prepared
 from selector.selection.challenge import Mask, challenge, is_better, too_few
 from selector.settings import load_settings
 from selector.store import Store
@@ -80,7 +80,8 @@ def renew(
             EditionBegun(study=edition.study, edition=edition.number, reason=changes or "goes on")
         )
         searched = editions.as_edition(prepared, edition, opened)
-        run_prepared(searched, opened, command=f"selector renew {path}", observe=observe)
+        command = as_typed("renew", path, overrides)
+        run_prepared(searched, opened, command=command, observe=observe)
         case = _Case(opened, searched, edition, decisions, held.token, observe)
         return case.decided(accept=accept)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -82,10 +83,19 @@ def run(
     path = Path(study_file)
     prepared = load_prepared(path, overrides=overrides, observe=observe)
     with open_store(store, observe=observe) as opened:
-        command = f"selector run {path}"
+        command = as_typed("run", path, overrides)
         return run_prepared(
             prepared, opened, command=command, observe=observe, accept_drift=accept_drift
         )
+
+
+def as_typed(verb: str, path: Path, overrides: Sequence[str]) -> str:
+    """The command line that does the same again, for the record; its words as a shell reads them.
+
+    Without what it was told to accept: that holds once.
+    """
+    sets = [word for override in overrides for word in ("--set", override)]
+    return shlex.join(["selector", verb, str(path), *sets])
 
 
 def run_prepared(

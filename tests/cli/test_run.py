@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,19 @@ def test_a_larger_budget_continues_the_study(selector: Command, place: Path) -> 
     assert result.exit_code == 0, result.stderr
     assert len(_trials(place)) == 4
     assert _trials(place)[:2] == first
+
+
+def test_the_command_on_record_has_what_was_set_and_is_one_that_a_shell_reads(
+    selector: Command, place: Path
+) -> None:
+    sets = ("--set", "budget.trials=1", "--set", "search.batch_size=[8, 16]")
+    selector("run", "study.yaml", "-q", *sets)
+
+    with Store.open(f"sqlite:///{place / 'selector.db'}") as store:
+        (run,) = store.runs("tiny")
+    assert shlex.split(run.command) == ["selector", "run", "study.yaml", *sets]
+    report = selector("report", "tiny", "--format", "html").stdout
+    assert run.command in html.unescape(report)
 
 
 def test_one_seed_gives_the_same_trials_and_scores(selector: Command, place: Path) -> None:
