@@ -8,9 +8,10 @@ trials; its best F1 and the moment at which that was first reached are noted. Th
 searches the same space with all its defaults, from an empty cache, until a trial that it finished
 has that F1, or until it has spent as many trials. Audit, decoding and funnel count. A seed on which
 `selector` does not get there has the ratio 0; with `--own-trials` such a study goes on to so many
-trials, which is printed and not part of the ratio. The data sets are the pictures of `--data` and
-generated JPEGs of 500 x 400. Target: 5 times less wall time in the median of 3 seeds. The last
-line is the ratio of the data set with the lowest one.
+trials. The best score of a search is the luckiest of many, so the time to 99 % of it is compared
+too. Neither of these is part of the ratio. The data sets are the pictures of `--data` and generated
+JPEGs of 500 x 400. Target: 5 times less wall time in the median of 3 seeds. The last line is the
+ratio of the data set with the lowest one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,11 +43,15 @@ class Reached:
     cpu: float
 
 
+NEARLY = 0.99
+
+
 @dataclass
 class Watch:
-    """The best F1 of a search so far, on its own clock."""
+    """The best F1 of a search so far, and each that was the best one before, on its own clock."""
 
     best: Reached = field(default_factory=lambda: Reached(-1.0, 0.0, 0.0))
+    steps: list[Reached] = field(default_factory=list)
     epochs: int = 0
     trials: int = 0
     wall: float = field(default_factory=time.perf_counter)
@@ -57,6 +63,7 @@ class Watch:
         now = self.now(score)
         if score > self.best.score:
             self.best = now
+            self.steps.append(now)
         return now
 
     def now(self, score: float) -> Reached:
@@ -66,13 +73,17 @@ class Watch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One seed: the textbook's best and its end, and `selector` when it had as much, or None."""
+    """One seed: the textbook's best and its end, and `selector` when it had as much, or None.
+
+    `nearly` is the ratio to 99 % of that best, 0 where `selector` never had it.
+    """
 
     textbook: Reached
     textbook_end: Reached
     selector: Reached | None
     selector_end: Reached
     later: Reached | None
+    nearly: float
 
     @property
     def ratio(self) -> float:
@@ -103,6 +114,7 @@ def _one_seed(tree: Path, seed: int, options: argparse.Namespace) -> Outcome:
     with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
         watch = _textbook(tree, Path(folder), seed, options)
         textbook, end = watch.best, watch.now(watch.best.score)
+        nearly = first(watch.steps, NEARLY * textbook.score)
         _print_search("textbook", seed, watch, end, textbook)
     with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
         own = SelectorSearch(textbook.score)
@@ -110,11 +122,18 @@ def _one_seed(tree: Path, seed: int, options: argparse.Namespace) -> Outcome:
         own.run(study, Path(folder))
         reached, own_end = own.reached, own.watch.now(own.watch.best.score)
         _print_search("selector", seed, own.watch, own_end, reached)
+        own_nearly = first(own.finished, NEARLY * textbook.score)
         if reached is None and options.own_trials > options.trials:
             study["budget"]["trials"] = options.own_trials
             own.run(study, Path(folder))
             _print_search("later", seed, own.watch, own.watch.now(0.0), own.reached)
-    return Outcome(textbook, end, reached, own_end, own.reached)
+    ratio = nearly.wall / own_nearly.wall if nearly and own_nearly else 0.0
+    return Outcome(textbook, end, reached, own_end, own.reached, ratio)
+
+
+def first(steps: Sequence[Reached], score: float) -> Reached | None:
+    """The earliest moment with at least this F1; None where there is none."""
+    return min((s for s in steps if s.score >= score), key=lambda s: s.wall, default=None)
 
 
 def _textbook(tree: Path, folder: Path, seed: int, options: argparse.Namespace) -> Watch:
@@ -133,8 +152,13 @@ class SelectorSearch:
     def __init__(self, wanted: float) -> None:
         self.wanted = wanted
         self.watch = Watch()
-        self.reached: Reached | None = None
-        self._candidate: Reached | None = None  # of the running trial
+        self.finished: list[Reached] = []  # every epoch of a trial that was finished
+        self._running: list[Reached] = []
+
+    @property
+    def reached(self) -> Reached | None:
+        """When a trial that it finished first had the F1."""
+        return first(self.finished, self.wanted)
 
     def run(self, study: dict[str, Any], home: Path) -> None:
         """Search until the budget of the study ends, the target among it."""
@@ -145,14 +169,12 @@ class SelectorSearch:
 
     def _note(self, event: Event) -> None:
         if isinstance(event, TrialStarted):
-            self._candidate = None
+            self._running = []
             self.watch.trials += 1
         elif isinstance(event, EpochEnded):
-            now = self.watch.note(event.score)
-            if event.score >= self.wanted and self._candidate is None:
-                self._candidate = now
-        elif isinstance(event, TrialEnded) and event.state == "complete" and self.reached is None:
-            self.reached = self._candidate
+            self._running.append(self.watch.note(event.score))
+        elif isinstance(event, TrialEnded) and event.state == "complete":
+            self.finished += self._running
 
 
 def _study(tree: Path, seed: int, target: float, options: argparse.Namespace) -> dict[str, Any]:
@@ -208,6 +230,7 @@ def _conclude(name: str, outcomes: list[Outcome]) -> float:
     wall = [outcome.ratio for outcome in outcomes]
     cpu = [o.textbook.cpu / o.selector.cpu if o.selector else 0.0 for o in outcomes]
     whole = [o.textbook_end.wall / o.selector_end.wall for o in outcomes]
+    print(f"{name}: to 99 % of that F1, wall seconds: {_spread([o.nearly for o in outcomes])}")
     missed = sum(o.selector is None for o in outcomes)
     print(f"{name}: textbook / selector, wall seconds: {_spread(wall)}, CPU: {_spread(cpu)}")
     print(f"{name}: whole textbook search / whole search of selector: {_spread(whole)}")
