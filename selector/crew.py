@@ -24,8 +24,12 @@ from selector.spec import StudySpec, from_plain, to_plain
 from selector.training import prepare_process
 from selector.training.images import RESIDENT_SHARE
 from selector.training.memory import out_of_memory_fails_the_trial
+from selector.training.prefix import HOLD_BYTES
 
 MEMORY_SHARE = 0.8  # of what is free; the rest is for what the measured step does not show
+# Outputs of a stage in fp32 against the pixels in uint8: 21 times is the first stage of a
+# ResNet-50, 256 channels at a quarter of the side. Others of the usual networks have less.
+OUTPUTS_PER_PIXEL = 21
 CUDA_CONTEXT_BYTES = 600_000_000  # what CUDA takes for each process before it holds one tensor
 
 
@@ -166,6 +170,8 @@ def _that_fit(prepared: Prepared, *, observe: Observer) -> int:
         [Seat(number=0, device=str(device), threads=1)],
         observe=observe,
     )
+    if bytes_each is not None:
+        bytes_each += _held_bytes(prepared)
     if device.type != "cuda":
         free = psutil.virtual_memory().available
         fit = processes_that_fit(free_bytes=free, bytes_each=bytes_each, cores=cores())
@@ -178,3 +184,16 @@ def _that_fit(prepared: Prepared, *, observe: Observer) -> int:
     return processes_that_fit(
         free_bytes=free, bytes_each=bytes_each, cores=max(1, cores() // len(devices))
     )
+
+
+def _held_bytes(prepared: Prepared) -> int:
+    """What a trial may hold of its frozen stages' outputs, which the measured step does not have.
+
+    An upper bound: most cuts are smaller, and on a CPU those of the cache lie in its files.
+    """
+    spec = prepared.spec
+    spaces = [spec.space_of(name) for name in spec.backbone_names]
+    if not any(ends(space["freeze_depth"])[-1] for space in spaces):
+        return 0
+    size = max(int(ends(space["image_size"])[-1]) for space in spaces)
+    return min(HOLD_BYTES, OUTPUTS_PER_PIXEL * decoded_bytes(prepared.dataset.summary.counts, size))

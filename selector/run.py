@@ -192,7 +192,9 @@ def _run(
 ) -> str:
     """Search until the budget is spent, then run the finals; gives why the search ended."""
     spec = prepared.spec
-    prepare_process(seats[0].threads if seats[0].others else None)
+    # As many threads as a worker has: another number rounds otherwise, and workers and finals would
+    # not find in the prefix cache what the funnel computed.
+    prepare_process(seats[0].threads)
     started = time.monotonic()
     executor = executors.load(spec.executor.name, spec.executor.options)
     elsewhere = executors.elsewhere(spec.executor.name)

@@ -17,6 +17,7 @@ from selector.records import Seat
 from selector.run import ignore
 from selector.spec import parse_study
 from selector.spec.schema import MemberSpec
+from selector.training.prefix import HOLD_BYTES
 
 STUDY = """\
 name: seated
@@ -81,6 +82,17 @@ def test_the_hardest_trials_train_most_on_the_most_pixels(prepared: Prepared) ->
     (recipe,) = hardest_recipes(prepared.spec, torch.device("cpu"))
 
     assert (recipe.freeze_depth, recipe.batch_size, recipe.image_size) == (1, 32, 24)
+
+
+def test_what_frozen_stages_leave_counts_as_memory_where_some_may_be_frozen(
+    prepared: Prepared,
+) -> None:
+    pixels = sum(prepared.dataset.summary.counts[name] for name in ("train", "validation"))
+    pixels *= 24 * 24 * 3
+    everything = parse_study(STUDY.replace("{int: [1, 4]}", "0"))
+
+    assert pixels < crew._held_bytes(prepared) <= HOLD_BYTES
+    assert crew._held_bytes(asking(prepared, search=everything.search)) == 0
 
 
 def test_auto_measures_a_trial_in_a_process_of_its_own(

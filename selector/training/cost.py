@@ -18,6 +18,7 @@ from selector.training.evaluation import predict_log_probabilities
 from selector.training.loop import train
 from selector.training.network import Network
 from selector.training.precision import Precision, autocast
+from selector.training.prefix import FILL_BATCH
 
 LATENCY_REPEATS = 10
 WARMUP_REPEATS = 3
@@ -45,7 +46,7 @@ def latency_ms(network: Network, *, device: torch.device, precision: Precision =
 
 
 def measure_step(network: Network, recipe: Recipe, *, device: torch.device, task: Task) -> StepCost:
-    """Time of an image in training and in prediction, and the device memory of training.
+    """Time of an image in training and in prediction, and the device memory of both.
 
     Trains a moment on noise with a learning rate of 0; normalisation statistics move, so use a
     network that is thrown away. Training time is that of an epoch after the first: where `recipe`
@@ -59,12 +60,12 @@ def measure_step(network: Network, recipe: Recipe, *, device: torch.device, task
     data = TrainingData(train_split, _noise(1, recipe.image_size), ("a", "b"))
     with closing(train(network, data, probe, device=device, task=task)) as epochs:
         seconds = [epoch.seconds for epoch in epochs]
-    peak_bytes = torch.cuda.max_memory_allocated(device) if on_cuda else None
+    evaluated = _noise(max(len(train_split.labels), FILL_BATCH), recipe.image_size)
 
     def predict() -> None:
         predict_log_probabilities(
             network,
-            train_split,
+            evaluated,
             network.backbone.preprocessing,
             task=task,
             device=device,
@@ -72,7 +73,10 @@ def measure_step(network: Network, recipe: Recipe, *, device: torch.device, task
         )
 
     n = len(train_split.labels)
-    return StepCost(seconds[-1] / n, _seconds(predict, device) / n, peak_bytes)
+    prediction_seconds = _seconds(predict, device) / len(evaluated.labels)
+    # Predictions and fills take batches of their own size, which may be the larger ones.
+    peak_bytes = torch.cuda.max_memory_allocated(device) if on_cuda else None
+    return StepCost(seconds[-1] / n, prediction_seconds, peak_bytes)
 
 
 def _noise(n: int, size: int) -> SplitImages:

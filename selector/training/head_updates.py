@@ -32,11 +32,6 @@ class Head:
         self._of_weight = [torch.zeros_like(self.weight) for _ in range(count)]
         self._of_bias = [torch.zeros_like(self.bias) for _ in range(count)]
 
-    def state(self) -> dict[str, Tensor]:
-        """A copy on the CPU, named as in `Network.trained_state`."""
-        named = {"head.weight": self.weight, "head.bias": self.bias}
-        return {name: live.to("cpu", copy=True) for name, live in named.items()}
-
     def lr_at(self, step: int, steps_an_epoch: int) -> float:
         """The learning rate at a step of the whole training (0-based)."""
         recipe = self.recipe

@@ -33,6 +33,7 @@ from selector.training.prefix import FILL_BATCH, HOLD_BYTES
 from selector.training.rows import StoredPrefix
 from selector.training.sources import open_sources
 from selector.training.tally import tally
+from selector.training.transfer import send
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class HeadStack:
         self._task = task
         self._device = device
         self._labels = torch.tensor(data.validation.labels, dtype=torch.int64)
-        self._targets = torch.tensor(data.train.labels, dtype=torch.int64, device=device)
+        self._targets = torch.tensor(data.train.labels, dtype=torch.int64)
         self._class_weights: Tensor | None = None
         if self._shared.class_weights == "balanced":
             weights = optim.balanced_class_weights(data.train.labels, len(data.class_names))
@@ -149,11 +150,13 @@ class HeadStack:
         started = time.perf_counter() - self._opening_seconds
         self._opening_seconds = 0.0
         self._epoch += 1
-        losses, rates = self._train_epoch()
+        total, rates = self._train_epoch()
+        losses = (total / len(self._targets)).cpu().numpy()
         predictions = self._predict()
         wrong = self._failures(losses, predictions)
         share = (time.perf_counter() - started) / len(self._heads)
         results: dict[Recipe, HeadEpoch | TrialFailedError] = dict(wrong)
+        states = self._states()
         for place, head in enumerate(self._heads):
             if head.recipe not in wrong:
                 own = predictions[place].copy()  # a slice would keep those of all heads alive
@@ -167,13 +170,16 @@ class HeadStack:
                     confusion=found.confusion,
                     fetch=partial(_given, own),
                 )
-                results[head.recipe] = HeadEpoch(result, head.state())
+                results[head.recipe] = HeadEpoch(result, states[place])
         self._heads = [head for head in self._heads if head.recipe not in wrong]
         return results
 
     @torch.no_grad()
-    def _train_epoch(self) -> tuple[Floats, Sequence[float]]:
-        """One pass over the training samples; every head's mean loss and last learning rate."""
+    def _train_epoch(self) -> tuple[Tensor, Sequence[float]]:
+        """One pass over the training samples, in which nothing waits for the device.
+
+        The sum of every head's losses (heads,) on the device, and their last learning rates.
+        """
         shared, n = self._shared, len(self._targets)
         order = epoch_order(n, seed=shared.seed, epoch=self._epoch)
         batches = training_batches(order, shared.batch_size)
@@ -181,16 +187,30 @@ class HeadStack:
         pass_ = _Pass(self._heads, self._task, self._class_weights, self._device)
         total = torch.zeros(len(self._heads), dtype=torch.float64, device=self._device)
         rates: Sequence[float] = ()
+        # All targets of the epoch in one copy.
+        ordered = send(self._targets[torch.cat(list(batches))], self._device)
+        targets = torch.split(ordered, [len(indices) for indices in batches])
         with closing(source.stream(batches)) as stream:
-            for number, (indices, inputs) in enumerate(zip(batches, stream, strict=True)):
+            for number, (wanted, inputs) in enumerate(zip(targets, stream, strict=True)):
                 step = (self._epoch - 1) * len(batches) + number
                 rates = [head.lr_at(step, len(batches)) for head in self._heads]
                 self._steps += 1
-                targets = self._targets[indices.to(self._device)]
-                losses = pass_.step(inputs, targets, rates=rates, steps=self._steps)
-                total += losses * len(indices)
-        # One transfer an epoch: each would make the CPU wait for the device.
-        return (total / n).cpu().numpy(), rates
+                losses = pass_.step(inputs, wanted, rates=rates, steps=self._steps)
+                total += losses * len(wanted)
+        return total, rates
+
+    def _states(self) -> Sequence[Mapping[str, Tensor]]:
+        """The weights of every head on the CPU, named as in `Network.trained_state`.
+
+        Two copies from the device, however many heads there are: each makes the CPU wait.
+        """
+        weights = torch.stack([head.weight for head in self._heads]).cpu()
+        biases = torch.stack([head.bias for head in self._heads]).cpu()
+        # A slice would keep those of all heads alive.
+        return [
+            {"head.weight": weight.clone(), "head.bias": bias.clone()}
+            for weight, bias in zip(weights, biases, strict=True)
+        ]
 
     @torch.no_grad()
     def _predict(self) -> Floats:

@@ -5,6 +5,7 @@ Whole runs on digits, with random weights: what is scored is real, though not wo
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from selector import backbones
+from selector.environment import cores
 from selector.errors import ConflictError, NoCandidateError
 from selector.events import FunnelEnded, PrefixUsed
 from selector.preflight import load_prepared
@@ -125,6 +127,26 @@ def test_trials_read_what_the_funnel_computed(study: Path, monkeypatch: pytest.M
     assert [(use.freeze_depth, use.outcome) for use in funnel] == [(5, "filled")] * 4
     assert len(trials) == 2 * 4
     assert {use.outcome for use in trials} == {"hit"}
+
+
+def test_workers_with_fewer_threads_read_what_the_funnel_computed(study: Path) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(cores() + 1)  # more than the share of any worker
+    try:
+        ran = Ran(
+            study,
+            sqlite(study.parent),
+            "search.backbone=[bundled:mobilenet_v2, bundled:efficientnet_lite0]",
+            "search.freeze_depth=5",  # of real networks, where reading certainly pays
+            "search.image_size=64",
+            "workers=2",
+            "weights=pretrained",
+        )
+    finally:
+        torch.set_num_threads(threads)
+    outcomes = Counter(use.outcome for use in ran.uses)
+    assert outcomes["filled"] == 2 * 2
+    assert outcomes["hit"] == len(ran.uses) - 4 > 0
 
 
 def test_switched_off_the_backbones_come_as_in_the_file(study: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from selector.training import Network, train
 from selector.training.heads import HeadEpoch, HeadStack, can_stack, group_of
 
 from .conftest import CPU, make_network, recipe
+from .test_steps import Fetches, Scalars
 
 EPOCHS = 3
 
@@ -204,3 +206,27 @@ def test_seconds_are_shares_of_the_time_of_all_heads(data, task):
     passed = time.perf_counter() - started
     total = sum(epoch[each].result.seconds for epoch in epochs for each in recipes)
     assert 0.5 * passed < total <= passed
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_no_step_of_many_heads_asks_for_a_value(optimizer, data, task):
+    recipes = varied(6, optimizer=optimizer, class_weights="balanced", batch_size=4)
+    stack = HeadStack(make_network(5), data, recipes, device=CPU, task=task)
+    for _ in range(2):
+        stack._epoch += 1
+        with Fetches() as fetches, Scalars() as scalars:
+            stack._train_epoch()
+        assert not fetches.found
+        assert not scalars.found
+
+
+def test_weights_of_heads_leave_the_device_together_and_are_their_own(data, task):
+    def fetched(heads):
+        stack = HeadStack(make_network(5), data, varied(heads), device=CPU, task=task)
+        stack.next_epoch()
+        with Fetches() as fetches:
+            states = stack._states()
+        assert len({state["head.weight"].untyped_storage().data_ptr() for state in states}) == heads
+        return fetches.found
+
+    assert fetched(2) == fetched(16) == Counter(cpu=2)

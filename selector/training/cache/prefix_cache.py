@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from selector.events import PrefixOutcome, PrefixUsed
@@ -12,7 +13,13 @@ from selector.records import SplitImages
 from selector.training.cache.entries import ROWS, Entry, open_entry
 from selector.training.cache.filling import CutCost, Terms, fill, loading_pays
 from selector.training.cache.key import Keys, pass_name
-from selector.training.cache.quota import WAIT_SECONDS, mark_used, pass_folder, pass_lock
+from selector.training.cache.quota import (
+    WAIT_SECONDS,
+    mark_used,
+    pass_folder,
+    pass_lock,
+    trim,
+)
 from selector.training.mapped import place_rows
 from selector.training.prefix import ComputedPrefix
 from selector.training.rows import StoredPrefix
@@ -32,7 +39,8 @@ class PrefixCache:
     `depths` names for each backbone the freeze depths that a study can ask for: the first trial
     that needs one of them computes all in the same pass over the images. `admit` says whether a
     cut is worth its file, by what computing and reading it was measured to cost; what it declines
-    is not asked again in this process. `wait_seconds` bounds how long a trial waits for another
+    is not asked again in this process. What lies there beyond `quota_bytes`, which may have been
+    more before, is thrown out at once. `wait_seconds` bounds how long a trial waits for another
     process that fills the same.
 
     Whatever fails about the files, a run goes on: what cannot be read or written is not kept.
@@ -55,6 +63,9 @@ class PrefixCache:
         self._observe = observe
         self._declined: set[str] = set()
         self._verified: set[tuple[str, int, int]] = set()
+        if self._folder.is_dir():
+            with suppress(OSError):  # it is merely larger than it should be
+                trim(self._folder, quota_bytes=quota_bytes)
 
     def open(
         self, computed: ComputedPrefix, split: SplitImages, *, resident_bytes: int

@@ -82,6 +82,17 @@ def make_room(home: Path, needed: int, *, unwritten: int, quota_bytes: int, evic
     return True
 
 
+def trim(folder: Path, *, quota_bytes: int) -> None:
+    """Throw out entries that were not used for the longest time until the rest fits the quota."""
+    with changing_room(folder):
+        used = sum(size_of(each) for each in _folders(folder))
+        for entry in sorted(entries_of(folder), key=_used_at):
+            if used <= quota_bytes:
+                return
+            used -= size_of(entry)
+            remove(entry)
+
+
 def _sweep(folder: Path) -> None:
     """Remove what killed processes left: a pass whose lock is free runs no more."""
     for home in _folders(folder):

@@ -26,6 +26,7 @@ FAMILIES = {
     "timm:mobilenetv3_small_050": 32,
     "torchvision:mobilenet_v3_small": 32,
     "timm:vit_tiny_patch16_224": 32,
+    "torchvision:efficientnet_b0": 32,  # stochastic depth in every stage
 }
 QUOTA = 10**9
 N = 12

@@ -185,6 +185,23 @@ def test_depths_nobody_asked_for_yet_push_nothing_out(tmp_path):
 # --- the quota ----------------------------------------------------------------------------------
 
 
+def test_a_lowered_quota_is_kept_from_the_next_run_on(tmp_path):
+    watched = Watched(tmp_path, depths=())
+    splits = [make_named_split(N, seed=seed) for seed in range(3)]
+    for split in splits:
+        opened(watched, 3, split)
+    for age, entry in enumerate(sorted(watched.entries)):
+        os.utime(entry, (age, age))
+    latest = max(watched.entries, key=lambda entry: entry.stat().st_mtime)
+
+    one = Watched(tmp_path, depths=(), quota_bytes=watched.used_bytes // 2)
+    assert one.entries == [latest]
+    nothing = Watched(tmp_path, depths=(), quota_bytes=0)
+    assert nothing.entries == []
+    assert opened(nothing, 3, splits[0]) is None
+    assert nothing.outcomes == ["declined"]
+
+
 def test_what_was_not_used_for_longest_leaves_first(tmp_path):
     splits = [make_named_split(N, seed=seed) for seed in range(4)]
     watched = Watched(tmp_path, depths=(), quota_bytes=3 * (entry_bytes(3) + 1000))
