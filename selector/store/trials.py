@@ -122,12 +122,13 @@ def release_trial(connection: Connection, study: str, number: int, *, lease: Lea
     ).one_or_none()
     if found is None:
         return
+    # First: who lost it is told that, also where another worker has ended it since.
+    if lease is not None:
+        _require_lease(connection, found.id, lease)
     if found.state not in ("running", "waiting"):
         raise ConflictError(
             f"Trial {number} of study '{study}' is {found.state}; only a running one is released."
         )
-    if lease is not None:
-        _require_lease(connection, found.id, lease)
     waits = {"state": "waiting", "lease_token": None, "lease_until": None}
     connection.execute(update(TrialTable).where(TrialTable.id == found.id).values(waits))
 

@@ -16,8 +16,14 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from selector.errors import ConflictError, InputError, TrialFailedError, UnknownNameError
-from selector.records import RunFailure, TrialCounts
+from selector.errors import (
+    ConflictError,
+    InputError,
+    TrialFailedError,
+    TrialLostError,
+    UnknownNameError,
+)
+from selector.records import Lease, RunFailure, TrialCounts
 from selector.store import Store
 from selector.store.tables import RunTable, Table, TrialTable
 
@@ -252,6 +258,12 @@ def test_a_released_trial_waits(filled: Store) -> None:
     filled.release_trial("flowers", 99)  # taken by a worker that died before recording it
     with pytest.raises(ConflictError, match="Trial 1 of study 'flowers' is complete"):
         filled.release_trial("flowers", 1)
+
+
+def test_who_lost_a_trial_hears_that_though_another_has_ended_it(filled: Store) -> None:
+    with pytest.raises(TrialLostError):
+        filled.release_trial("flowers", 1, lease=Lease(token="long-lost", seconds=180.0))
+    assert filled.trials("flowers")[1].state == "complete"
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, None])
